@@ -1,0 +1,1 @@
+"""Rank documents by the probability that Qwen3-Reranker answers yes."""

@@ -1,0 +1,30 @@
+"""The seam between the model's arithmetic and everything else."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+
+
+class Engine(Protocol):
+    """Runs a Qwen3 decoder over prompts. Knows nothing of queries, documents, yes and no.
+
+    Safe to call from several threads; calls are carried out one after the other.
+    """
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is really running."""
+
+    def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
+        """The final-norm hidden state of each prompt's last token: float32 [N, D], in the prompts' order.
+
+        Raises InputError for a prompt without ids or longer than the model's positions, EngineError
+        where the device fails. `progress` is called with the number of prompts finished since the last call.
+        """
+
+    def output_rows(self, ids: Sequence[int]) -> FloatArray:
+        """Rows of the output embedding (lm_head): float32 [len(ids), D]."""
+
+    def close(self) -> None:
+        """Frees the weights and caches. A second call does nothing; encode after it raises EngineError."""

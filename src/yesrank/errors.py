@@ -1,0 +1,76 @@
+"""Every error that yesrank raises, in one tree.
+
+    YesrankError                 message and, where there is one, the next step to take
+    ├── InputError               a query, document or option of the caller (names the field)
+    ├── ModelError               a model folder or checkpoint that cannot be used
+    │   ├── ModelNotFound        nothing at that name or path
+    │   ├── CheckpointError      truncated, corrupt, missing or wrong-shape tensors
+    │   └── UnsupportedModel     another architecture, an adapter, a GGUF
+    ├── ConversionError          a conversion that could not be finished (nothing is left behind)
+    │   └── NoSpace              not enough free disk, found out before anything is written
+    ├── EngineError              a device that is absent, a run that failed
+    ├── VerificationFailed       a converted folder outside its stated tolerance
+    └── MissingExtra             an optional dependency that is not installed
+"""
+
+
+class YesrankError(Exception):
+    """Base of all errors here. `str(error)` is the message, followed by the hint if there is one."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class InputError(YesrankError):
+    """Bad input from the caller; `field` names the argument at fault."""
+
+    def __init__(self, field: str, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{field}: {message}", hint)
+        self.field = field
+
+
+class ModelError(YesrankError):
+    """A model folder or checkpoint that cannot be used."""
+
+
+class ModelNotFound(ModelError):
+    """Nothing at that name or path."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint with truncated, corrupt, missing or wrong-shape tensors."""
+
+
+class UnsupportedModel(ModelError):
+    """A model of another architecture or file format."""
+
+
+class ConversionError(YesrankError):
+    """A conversion that could not be finished; nothing is left behind."""
+
+
+class NoSpace(ConversionError):
+    """Not enough free disk for the output."""
+
+
+class EngineError(YesrankError):
+    """A device that is absent, or a run that failed."""
+
+
+class VerificationFailed(YesrankError):
+    """A converted folder whose scores are outside its stated tolerance."""
+
+
+class MissingExtra(YesrankError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the package {package}, which is not installed",
+            f"install it with: pip install 'yesrank[{extra}]'",
+        )

@@ -1,0 +1,145 @@
+"""The Qwen3 decoder, stated once: configuration, tensor names, shapes, the rule for the tied head.
+
+The reference engine, the checks on a checkpoint and both emitters read the architecture from here.
+Sources: config.json of the published checkpoints, and `Qwen3ForCausalLM` of Hugging Face transformers.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yesrank.errors import CheckpointError, UnsupportedModel
+
+EMBEDDING = "model.embed_tokens.weight"
+FINAL_NORM = "model.norm.weight"
+HEAD = "lm_head.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Qwen3Config:
+    """The numbers that define a Qwen3 decoder (names as in config.json)."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    vocab_size: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    tie_word_embeddings: bool
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> "Qwen3Config":
+        """Reads a config.json. Raises UnsupportedModel for another architecture, CheckpointError for missing keys."""
+        _refuse_other_architectures(config)
+        try:
+            heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+            return cls(
+                hidden_size=hidden,
+                intermediate_size=int(config["intermediate_size"]),
+                num_hidden_layers=int(config["num_hidden_layers"]),
+                num_attention_heads=heads,
+                num_key_value_heads=int(config.get("num_key_value_heads") or heads),
+                head_dim=int(config.get("head_dim") or hidden // heads),
+                vocab_size=int(config["vocab_size"]),
+                max_position_embeddings=int(config["max_position_embeddings"]),
+                rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
+                rope_theta=_rope_theta(config),
+                tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
+            )
+        except KeyError as error:
+            raise CheckpointError(f"config.json lacks {error.args[0]!r}", "download config.json again") from None
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"config.json has a value of the wrong kind: {error}") from None
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Qwen3Config":
+        """Reads folder/config.json. Raises CheckpointError where it is missing or not JSON."""
+        return cls.from_dict(read_config(folder))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """folder/config.json as a dict. Raises CheckpointError where it is missing or not a JSON object."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}", "download config.json again") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} is not a JSON object", "download config.json again")
+    return config
+
+
+def layer_tensors(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
+    """Names (after `model.layers.N.`) and shapes of one layer's tensors; matrices are [out, in]."""
+    hidden, inner = config.hidden_size, config.intermediate_size
+    queries = config.num_attention_heads * config.head_dim
+    keys = config.num_key_value_heads * config.head_dim
+    return {
+        "input_layernorm.weight": (hidden,),
+        "self_attn.q_proj.weight": (queries, hidden),
+        "self_attn.k_proj.weight": (keys, hidden),
+        "self_attn.v_proj.weight": (keys, hidden),
+        "self_attn.o_proj.weight": (hidden, queries),
+        "self_attn.q_norm.weight": (config.head_dim,),
+        "self_attn.k_norm.weight": (config.head_dim,),
+        "post_attention_layernorm.weight": (hidden,),
+        "mlp.gate_proj.weight": (inner, hidden),
+        "mlp.up_proj.weight": (inner, hidden),
+        "mlp.down_proj.weight": (hidden, inner),
+    }
+
+
+def layer_name(layer: int, name: str) -> str:
+    """The full name of a layer's tensor."""
+    return f"model.layers.{layer}.{name}"
+
+
+def tensors(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a causal language model by full name, in the order of the computation."""
+    table = (config.vocab_size, config.hidden_size)
+    result: dict[str, tuple[int, ...]] = {EMBEDDING: table}
+    for layer in range(config.num_hidden_layers):
+        result |= {layer_name(layer, name): shape for name, shape in layer_tensors(config).items()}
+    result[FINAL_NORM] = (config.hidden_size,)
+    if not config.tie_word_embeddings:
+        result[HEAD] = table
+    return result
+
+
+def head_tensor(config: Qwen3Config) -> str:
+    """The tensor that holds the output embedding: the input embedding itself where the two are tied."""
+    return EMBEDDING if config.tie_word_embeddings else HEAD
+
+
+def _refuse_other_architectures(config: dict[str, Any]) -> None:
+    kind = config.get("model_type")
+    if kind != "qwen3":
+        raise UnsupportedModel(
+            f"config.json describes {kind!r}, not a Qwen3 decoder",
+            "yesrank runs Qwen3-Reranker and Qwen3-Embedding (model_type qwen3)",
+        )
+    for key in ("attention_bias", "use_sliding_window", "quantization_config"):
+        if config.get(key):
+            raise UnsupportedModel(f"config.json sets {key}, which the published Qwen3 retrieval models do not")
+    if config.get("hidden_act", "silu") != "silu":
+        raise UnsupportedModel(f"config.json asks for the activation {config['hidden_act']!r}; Qwen3 has silu")
+
+
+def _rope_theta(config: dict[str, Any]) -> float:
+    """Published configs write rope_theta, newer ones rope_parameters; scaled RoPE is refused, not ignored."""
+    parameters = config.get("rope_parameters") or {}
+    scaling = config.get("rope_scaling") or {}
+    kind = parameters.get("rope_type") or scaling.get("rope_type") or scaling.get("type") or "default"
+    if kind != "default":
+        raise UnsupportedModel(f"config.json asks for RoPE scaling {kind!r}, which is not implemented")
+    theta = parameters.get("rope_theta", config.get("rope_theta"))
+    if theta is None:
+        raise KeyError("rope_theta")
+    return float(theta)

@@ -1,0 +1,88 @@
+"""Frames and documents -> Prompt. Cuts the document only; user text never becomes control tokens."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from yesrank.errors import InputError, ModelError
+from yesrank.prompt import Frame, document_piece
+from yesrank.types import Prompt
+
+MODEL_CARD_MAX_LENGTH = 8192
+
+
+class PromptEncoder:
+    """Turns text into ids with two tokenizers made from the same tokenizer.json.
+
+    Control text is encoded with the added tokens, user text without them: a document that contains
+    `<|im_end|>` is text to be judged, not the end of the turn.
+    """
+
+    def __init__(self, tokenizer_json: str) -> None:
+        """tokenizer_json: the content of a tokenizer.json. Raises ModelError where it cannot be read."""
+        try:
+            self._control = _bare(json.loads(tokenizer_json))
+            self._user = _bare({**json.loads(tokenizer_json), "added_tokens": []})
+        except Exception as error:  # tokenizers raises plain Exception
+            raise ModelError(f"tokenizer.json cannot be read: {error}") from error
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "PromptEncoder":
+        """The encoder of a model folder. Raises ModelError where tokenizer.json is missing or broken."""
+        path = folder / "tokenizer.json"
+        try:
+            return cls(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(
+                f"{folder} has no readable tokenizer.json: {error}",
+                "download the checkpoint's tokenizer.json into the folder",
+            ) from error
+
+    def answer_id(self, word: str) -> int:
+        """The id of an answer such as "yes". Raises ModelError where it is not exactly one token."""
+        ids = self._user.encode(word).ids
+        if len(ids) != 1:
+            raise ModelError(f"the tokenizer spells {word!r} with {len(ids)} tokens; a reranker's has one")
+        return int(ids[0])
+
+    def prompts(self, frame: Frame, documents: Sequence[str], max_length: int) -> list[Prompt]:
+        """One Prompt a document, in order, each at most max_length ids; only documents are cut.
+
+        Raises InputError where prefix, instruction, query and suffix alone leave no room for a document.
+        """
+        shared = [*self._control.encode(frame.prefix).ids, *self._encode_user([frame.head])[0]]
+        suffix = self._control.encode(frame.suffix).ids
+        room = max_length - len(shared) - len(suffix)
+        if room < 1:
+            raise InputError(
+                "query",
+                f"instruction and query take {len(shared) + len(suffix)} tokens of max_length {max_length}, "
+                "which leaves no room for a document",
+                "shorten the query or the instruction, or raise max_length",
+            )
+        bodies = self._encode_user([document_piece(document) for document in documents])
+        return [
+            Prompt((*shared, *body[:room], *suffix), shared=len(shared), truncated=len(body) > room)
+            for body in bodies
+        ]
+
+    def _encode_user(self, texts: Sequence[str]) -> list[list[int]]:
+        clean = [_without_surrogates(text) for text in texts]
+        return [encoding.ids for encoding in self._user.encode_batch_fast(clean)]
+
+
+def _bare(spec: dict[str, Any]) -> Tokenizer:
+    """A tokenizer that adds, cuts and pads nothing, whatever its file asks for."""
+    return Tokenizer.from_str(json.dumps({**spec, "post_processor": None, "truncation": None, "padding": None}))
+
+
+def _without_surrogates(text: str) -> str:
+    """Lone surrogates (from broken JSON escapes) cannot be encoded as UTF-8: replace them as a decoder would."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
