@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from yesrank.errors import InputError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
 
 
@@ -28,3 +29,14 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Frees the weights and caches. A second call does nothing; encode after it raises EngineError."""
+
+
+def check_prompts(prompts: Sequence[Prompt], positions: int) -> None:
+    """Raises InputError for a prompt without ids or longer than the model's positions."""
+    for index, prompt in enumerate(prompts):
+        if not 0 < len(prompt.ids) <= positions:
+            raise InputError(
+                f"prompts[{index}]",
+                f"has {len(prompt.ids)} tokens; the model takes 1 to {positions}",
+                "set max_length to cut documents",
+            )
