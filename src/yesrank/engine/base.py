@@ -1,10 +1,13 @@
 """The seam between the model's arithmetic and everything else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from yesrank.errors import InputError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+
+HeadRows = Callable[[Sequence[int]], FloatArray]
+"""Rows of the output embedding by token id: float32 [len(ids), D]."""
 
 
 class Engine(Protocol):

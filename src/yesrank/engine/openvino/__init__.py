@@ -1,0 +1,5 @@
+"""Qwen3 on OpenVINO: load any stateful IR, rewrite its graph, run it."""
+
+from yesrank.engine.openvino.load import PRECISIONS, layer_states, open_engine
+
+__all__ = ["PRECISIONS", "layer_states", "open_engine"]

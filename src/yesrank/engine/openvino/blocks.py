@@ -1,0 +1,138 @@
+"""The KV cache as a pool of blocks of equal size, and the prefixes that are kept in it.
+
+One numpy buffer [layers, 2 (key, value), blocks, KV heads, tokens a block, head size] holds everything; the engine binds one
+view of it a layer. Pages are touched only when a block is first written, so an unused block costs nothing.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from yesrank.errors import EngineError
+
+
+class BlockPool:
+    """Allocates blocks by index. `dtype` is a numpy type of the cache's width (uint16 stands for bf16)."""
+
+    def __init__(self, shape: tuple[int, int, int, int], capacity: int, element: ov.Type) -> None:
+        """shape: (layers, KV heads, tokens a block, head size)."""
+        self._shape, self._element, self._base = shape, element, capacity
+        self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)
+        self.block_tokens = shape[2]
+        self.reset()
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one block over all layers."""
+        layers, heads, tokens, size = self._shape
+        return 2 * layers * heads * tokens * size * self._dtype.itemsize
+
+    @property
+    def grown(self) -> bool:
+        """Whether the pool is larger than it was made."""
+        return self._data.shape[2] > self._base
+
+    def reset(self) -> None:
+        """Forgets all blocks and gives their memory back."""
+        self._allocate(self._base, ())
+
+    def close(self) -> None:
+        """Gives all memory back; the pool is of no use afterwards."""
+        self._allocate(0, ())
+
+    def reserve(self, blocks: int) -> bool:
+        """Grows so that at least so many blocks are free, keeping what the taken ones hold. True where it grew."""
+        if len(self._free) >= blocks:
+            return False
+        capacity = self._data.shape[2]
+        free = set(self._free)
+        self._allocate(capacity + blocks - len(free), [block for block in range(capacity) if block not in free])
+        return True
+
+    def take(self) -> int:
+        """A free block. The one given back last comes first, which keeps the touched memory small."""
+        return self._free.pop()
+
+    def give(self, blocks: Iterable[int]) -> None:
+        """Returns blocks to the pool."""
+        self._free.extend(blocks)
+
+    def copy(self, source: int, target: int) -> None:
+        """Copies one block over all layers."""
+        self._data[:, :, target] = self._data[:, :, source]
+
+    def tensors(self) -> list[tuple[ov.Tensor, ov.Tensor]]:
+        """(key, value) of each layer, sharing the pool's memory. Valid until the pool grows or is reset."""
+        return [(self._tensor(key), self._tensor(value)) for key, value in self._data]
+
+    def _tensor(self, view: npt.NDArray[np.generic]) -> ov.Tensor:
+        return ov.Tensor(view, ov.Shape(list(view.shape)), self._element)
+
+    def _allocate(self, capacity: int, used: Sequence[int]) -> None:
+        layers, heads, tokens, size = self._shape
+        try:
+            data = np.empty((layers, 2, capacity, heads, tokens, size), self._dtype)
+        except MemoryError:
+            raise EngineError(
+                f"no memory for a KV cache of {capacity * self.block_bytes / 1e9:.1f} GB",
+                "lower max_length, or close other programs",
+            ) from None
+        for block in used:
+            data[:, :, block] = self._data[:, :, block]
+        self._data = data
+        self._free = sorted(set(range(capacity)).difference(used), reverse=True)
+
+
+class PrefixCache:
+    """Full blocks of past prompts by the ids that lead to them, least recently used ones dropped first.
+
+    The key of a block is the hash of all ids up to its end, so two prompts share the blocks of whatever they begin
+    with in common: the same query, or only the same system prompt.
+    """
+
+    def __init__(self, pool: BlockPool, max_bytes: int) -> None:
+        self._pool, self._max_blocks = pool, max(0, max_bytes // pool.block_bytes)
+        self._blocks: OrderedDict[bytes, int] = OrderedDict()
+
+    def find(self, keys: Sequence[bytes]) -> list[int]:
+        """The blocks of the longest known beginning of a chain of keys."""
+        found = []
+        for key in keys:
+            block = self._blocks.get(key)
+            if block is None:
+                break
+            found.append(block)
+        for key in reversed(keys[: len(found)]):  # the first block of a chain must be the last to go
+            self._blocks.move_to_end(key)
+        return found
+
+    def add(self, key: bytes, block: int) -> bool:
+        """Keeps a block; False where the key is already known (the caller keeps its own)."""
+        if key in self._blocks:
+            return False
+        self._blocks[key] = block
+        return True
+
+    def trim(self) -> None:
+        """Drops blocks over the limit. Call only when no prompt is running."""
+        while len(self._blocks) > self._max_blocks:
+            _, block = self._blocks.popitem(last=False)
+            self._pool.give((block,))
+
+    def clear(self) -> None:
+        """Forgets everything (the pool is reset by the caller)."""
+        self._blocks.clear()
+
+
+def block_keys(ids: Sequence[int], block_tokens: int) -> list[bytes]:
+    """One key for each full block of ids: a chained SHA-256 over everything up to the block's end."""
+    keys, key = [], b""
+    for start in range(0, len(ids) - block_tokens + 1, block_tokens):
+        block = np.asarray(ids[start : start + block_tokens], np.int32)
+        key = hashlib.sha256(key + block.tobytes()).digest()
+        keys.append(key)
+    return keys

@@ -1,0 +1,185 @@
+"""A folder with a stateful Qwen3 IR -> an engine. Ours, optimum-intel's: one loader for both."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from openvino import Type
+
+from yesrank.engine.base import Engine, HeadRows, check_prompts
+from yesrank.engine.openvino import passes, weights
+from yesrank.engine.openvino.files import check_ir
+from yesrank.engine.openvino.mapping import release_pages
+from yesrank.engine.openvino.paged import PagedEngine
+from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
+from yesrank.errors import EngineError, InputError, ModelError, UnsupportedModel
+from yesrank.qwen3 import Qwen3Config
+from yesrank.types import EngineInfo, FloatArray, Prompt
+
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+_INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
+
+
+def open_engine(
+    folder: Path, *, device: str = "CPU", precision: str = "auto", paged: bool | None = None
+) -> Engine:
+    """Loads folder/openvino_model.xml for a device.
+
+    precision: f32 (float32 arithmetic), bf16 (bf16 arithmetic; compressed weights are unpacked at load: more memory,
+    faster), int8 (weights stay compressed, bf16 arithmetic), or auto: int8 for a folder with compressed weights, bf16
+    otherwise, f32 where the CPU has no bf16. paged: True insists on paged attention, False avoids it, None takes
+    it where it works. Raises ModelError, UnsupportedModel, InputError or EngineError.
+    """
+    core = ov.Core()
+    _check_device(core, device)
+    xml, data = check_ir(folder)
+    config = Qwen3Config.from_folder(folder)
+    model = _read(core, xml)
+    compressed = _is_compressed(model)
+    chosen = _choose(precision, compressed=compressed, has_bf16=_has_bf16(core, device))
+    if paged is None:
+        paged = device == "CPU" and _pages(core, xml)
+    rows = _prepare(model, paged=paged)
+    if chosen == "bf16" and compressed:
+        passes.unpack_weights(model)
+    compiled = _compile(core, model, device, chosen)
+    info = EngineInfo(
+        engine="openvino-paged" if paged else "openvino-stateful",
+        device=device,
+        precision=chosen,
+        hidden_size=config.hidden_size,
+        layers=config.num_hidden_layers,
+        weights_bytes=data.stat().st_size,
+        note=_note(chosen, compressed=compressed, paged=paged),
+    )
+    engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
+    engine.encode([Prompt((0,))])  # the first call repacks the weights: do it here, then give the originals back
+    release_pages(data)
+    return engine
+
+
+def layer_states(
+    folder: Path, prompts: Sequence[Prompt], *, device: str = "CPU", precision: str = "auto"
+) -> FloatArray:
+    """The last token's residual stream after the embedding and each layer: float32 [N, layers + 1, D].
+
+    For finding the layer at which a conversion goes wrong; one prompt at a time, without paging.
+    """
+    core = ov.Core()
+    _check_device(core, device)
+    xml, _ = check_ir(folder)
+    config = Qwen3Config.from_folder(folder)
+    check_prompts(prompts, config.max_position_embeddings)
+    model = _read(core, xml)
+    compressed = _is_compressed(model)
+    chosen = _choose(precision, compressed=compressed, has_bf16=_has_bf16(core, device))
+    passes.layer_outputs(model)
+    request = _compile(core, model, device, chosen).create_infer_request()
+    states = []
+    for prompt in prompts:
+        request.reset_state()
+        inputs = stateful_inputs([prompt.ids], past=0)
+        del inputs[passes.LAST_ROWS]
+        request.infer(inputs)
+        names = (f"layer_{index}" for index in range(config.num_hidden_layers + 1))
+        states.append(np.stack([request.get_tensor(name).data[0, -1].astype(np.float32) for name in names]))
+    return np.stack(states)
+
+
+def _prepare(model: ov.Model, *, paged: bool) -> HeadRows:
+    matrix = passes.cut_head(model)
+    if paged:
+        passes.to_paged(model)
+        passes.keep_last_rows(model)
+    else:
+        passes.gather_last_rows(model)
+    return partial(weights.value, matrix)
+
+
+def _read(core: ov.Core, xml: Path) -> ov.Model:
+    try:
+        model = core.read_model(xml)
+    except RuntimeError as error:
+        raise ModelError(f"{xml} cannot be read: {error}", "convert or download the model again") from error
+    names = {name for port in model.inputs for name in port.get_names()}
+    if names >= _INPUTS:
+        return model
+    raise UnsupportedModel(
+        f"{xml} has the inputs {', '.join(sorted(names))}; a stateful decoder has {', '.join(sorted(_INPUTS))}",
+        "export it as text-generation-with-past, or convert the checkpoint with: yesrank convert SRC DST",
+    )
+
+
+def _compile(core: ov.Core, model: ov.Model, device: str, precision: str) -> ov.CompiledModel:
+    arithmetic = "f32" if precision == "f32" else "bf16"
+    options: dict[str, object] = {}
+    if device == "CPU":
+        options = {
+            "INFERENCE_PRECISION_HINT": arithmetic,
+            "KV_CACHE_PRECISION": arithmetic,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # never quantise activations behind the user's back
+        }
+    elif precision == "f32":
+        options = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        return core.compile_model(model, device, options)
+    except RuntimeError as error:
+        raise EngineError(f"device {device} cannot run this model: {error}", "try --device CPU") from error
+
+
+def _check_device(core: ov.Core, device: str) -> None:
+    known = core.available_devices
+    base = device.partition(":")[0]
+    if base in ("AUTO", "MULTI", "HETERO") or device in known or any(d.partition(".")[0] == device for d in known):
+        return
+    raise EngineError(
+        f"device {device} is not here; OpenVINO sees: {', '.join(known)}",
+        "use one of these, or install the device's driver; yesrank doctor shows what is found",
+    )
+
+
+def _has_bf16(core: ov.Core, device: str) -> bool:
+    return device != "CPU" or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _is_compressed(model: ov.Model) -> bool:
+    matrices = (
+        node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"
+    )
+    return any(weights.is_weight(matrix) and weights.is_compressed(matrix) for matrix in matrices)
+
+
+def _choose(precision: str, *, compressed: bool, has_bf16: bool) -> str:
+    if precision not in PRECISIONS:
+        raise InputError("precision", f"{precision!r} is not known", f"use one of: {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        return ("int8" if compressed else "bf16") if has_bf16 else "f32"
+    if precision == "int8" and not compressed:
+        raise InputError(
+            "precision",
+            "this folder holds float weights, so it cannot run as int8",
+            "convert the checkpoint with: yesrank convert SRC DST --weights int8",
+        )
+    if precision != "f32" and not has_bf16:
+        raise InputError("precision", f"this CPU has no bf16 arithmetic, which {precision} needs", "use f32")
+    return precision
+
+
+def _note(precision: str, *, compressed: bool, paged: bool) -> str:
+    notes = []
+    if precision == "bf16" and compressed:
+        notes.append("compressed weights were unpacked to bf16: faster, and two to four times the memory")
+    if not paged:
+        notes.append("without paged attention: slower, and prefixes are computed for every batch")
+    return "; ".join(notes)
+
+
+def _pages(core: ov.Core, xml: Path) -> bool:
+    """Tries the paged transformation on a second copy (weights are mapped, so it costs no memory)."""
+    try:
+        passes.to_paged(_read(core, xml))
+    except EngineError:
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""The fast engine: ragged batches over a paged KV cache, the shared prefix computed once."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import openvino as ov
+
+from yesrank.engine.base import HeadRows, check_prompts
+from yesrank.engine.openvino.batching import Span, calls
+from yesrank.engine.openvino.blocks import BlockPool, PrefixCache
+from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
+from yesrank.engine.openvino.sequences import Ids, Running, Tables, groups, windows
+from yesrank.errors import EngineError
+from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+
+CALL_TOKENS = 2048
+CALL_SEQUENCES = 64
+WINDOW_GROUPS = 32
+POOL_BLOCKS = 512
+PREFIX_BYTES = 128 << 20
+
+
+class PagedEngine:
+    """An Engine (see engine/base.py) over a paged, headless, last-rows-only model.
+
+    Prompts with the same shared ids form a group. The first prompt of a group runs whole; the others begin after the
+    shared ids: its full blocks stand in their block tables too, and the partly filled one is copied for each.
+    Full blocks of prefixes stay in a bounded cache for later calls. Identical prompts are computed once.
+    """
+
+    def __init__(self, model: ov.CompiledModel, info: EngineInfo, head: HeadRows, positions: int) -> None:
+        self.info = info
+        self._positions = positions
+        self._lock = threading.Lock()
+        self._head: HeadRows | None = head
+        self._request: ov.InferRequest | None = model.create_infer_request()
+        self._pool = BlockPool(_cache_shape(model), POOL_BLOCKS, model.input("key_cache.0").element_type)
+        self._prefixes = PrefixCache(self._pool, PREFIX_BYTES)
+        self._tables = Tables(self._pool, self._prefixes)
+        self._bind_cache()
+
+    def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
+        """See Engine.encode."""
+        check_prompts(prompts, self._positions)
+        places: dict[Ids, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            places.setdefault(prompt.ids, []).append(index)
+        out = np.empty((len(prompts), self.info.hidden_size), np.float32)
+        with self._lock:
+            try:
+                for ids, row in self._rows(prompts):
+                    out[places[ids]] = row
+                    if progress is not None:
+                        progress(len(places[ids]))
+            except BaseException:
+                self._forget()  # the blocks of an interrupted run have lost their owners
+                raise
+            if self._pool.grown:
+                self._forget()
+        return out
+
+    def output_rows(self, ids: Sequence[int]) -> FloatArray:
+        """See Engine.output_rows."""
+        if self._head is None:
+            raise EngineError("the engine is closed", "open the model again")
+        return self._head(ids)
+
+    def close(self) -> None:
+        """See Engine.close."""
+        with self._lock:
+            self._request = self._head = None
+            self._prefixes.clear()
+            self._pool.close()
+
+    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
+        """(ids, hidden state) of each distinct prompt, as they get done."""
+        for window in windows(groups(prompts), WINDOW_GROUPS):
+            leaders, rest = [], []
+            for shared, members in window:
+                first = self._tables.begin(members[0], shared)
+                if len(members) == 1:
+                    rest.append(first)
+                    continue
+                leaders.append(first)
+                rest += [Running(ids, shared, leader=first) for ids in members[1:]]
+            for running, row in self._run(leaders):
+                yield running.ids, row
+            for running, row in self._run(rest):
+                yield running.ids, row
+                self._tables.release(running)
+            for leader in leaders:
+                self._tables.release(leader)
+            self._prefixes.trim()
+
+    def _run(self, batch: list[Running]) -> Iterator[tuple[Running, FloatArray]]:
+        """Runs the batch in as many calls as it takes; the caller releases what is yielded."""
+        ranges = [(running.done, len(running.ids)) for running in batch]
+        for call in calls(ranges, CALL_TOKENS, CALL_SEQUENCES):
+            finished = [span for span in call if span.stop == len(batch[span.sequence].ids)]
+            hidden = self._infer(batch, call, finished)
+            for span, row in zip(finished, hidden, strict=True):
+                running = batch[span.sequence]
+                self._tables.keep_prefix(running)
+                yield running, row
+
+    def _infer(self, batch: list[Running], call: list[Span], finished: list[Span]) -> FloatArray:
+        """One call: float32 [len(finished), D]."""
+        request = self._request
+        if request is None:
+            raise EngineError("the engine is closed", "open the model again")
+        if self._pool.reserve(sum(self._tables.needed(batch[span.sequence], span.stop) for span in call)):
+            self._bind_cache()
+        for span in call:
+            self._tables.extend(batch[span.sequence], span.stop)
+        try:
+            request.infer(_inputs(batch, call, finished), share_inputs=True)
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed in a call of {len(call)} sequences: {error}") from error
+        hidden: FloatArray = request.get_tensor(HIDDEN).data[: len(finished)].copy()
+        return hidden
+
+    def _bind_cache(self) -> None:
+        assert self._request is not None
+        for layer, (key, value) in enumerate(self._pool.tensors()):
+            self._request.set_tensor(f"key_cache.{layer}", key)
+            self._request.set_tensor(f"value_cache.{layer}", value)
+
+    def _forget(self) -> None:
+        self._prefixes.clear()
+        self._pool.reset()
+        if self._request is not None:
+            self._bind_cache()
+
+
+def _inputs(batch: list[Running], call: list[Span], finished: list[Span]) -> dict[str, np.ndarray]:
+    tables = [batch[span.sequence].blocks[:] for span in call]
+    begins = np.cumsum([0, *(span.stop - span.start for span in call)])
+    ends = {id(span): end - 1 for span, end in zip(call, begins[1:].tolist(), strict=True)}
+    ids = [batch[span.sequence].ids[span.start : span.stop] for span in call]
+    return {
+        "input_ids": np.concatenate([np.asarray(part, np.int64) for part in ids]),
+        "position_ids": np.concatenate([np.arange(span.start, span.stop) for span in call]),
+        "past_lens": np.array([span.start for span in call], np.int32),
+        "subsequence_begins": begins.astype(np.int32),
+        "block_indices": np.concatenate([np.asarray(table, np.int32) for table in tables]),
+        "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
+        "max_context_len": np.array(max(span.stop for span in call), np.int32),
+        # a call in which nothing is finished still needs a row: the first, which is thrown away
+        LAST_ROWS: np.array([ends[id(span)] for span in finished] or [0], np.int64),
+    }
+
+
+def _cache_shape(model: ov.CompiledModel) -> tuple[int, int, int, int]:
+    """(layers, KV heads, tokens a block, head size), as the device lays its cache out."""
+    layers = sum(port.any_name.startswith("key_cache.") for port in model.inputs)
+    _, heads, tokens, size = (dimension.get_max_length() for dimension in model.input("key_cache.0").partial_shape)
+    return layers, heads, tokens, size
