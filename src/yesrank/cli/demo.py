@@ -1,0 +1,38 @@
+"""`yesrank demo`: a few questions with passages that come with the package."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from yesrank.cli import output
+from yesrank.cli.documents import Passage
+from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, Precision, PrecisionOption
+from yesrank.cli.rerank import as_data, as_table, open_reranker
+
+
+def demo(
+    model: ModelOption = None,
+    device: DeviceOption = "CPU",
+    precision: PrecisionOption = Precision.AUTO,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank the passages of a few built-in questions, to see what a reranker does."""
+    answers = []
+    with open_reranker(model, device, precision) as reranker:
+        for question in questions():
+            query, texts = question["query"], question["documents"]
+            ranking = reranker.rank(query, texts)
+            passages = [Passage(text) for text in texts]
+            if as_json:
+                answers.append({"query": query, **as_data(ranking, passages)})
+            else:
+                output.show(as_table(ranking, passages, title=query))
+                output.show("")
+    if as_json:
+        output.show_json(answers)
+
+
+def questions() -> list[dict[str, Any]]:
+    """The questions that come with the package: query, documents, and the index of the best document."""
+    text = files("yesrank").joinpath("data/demo.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]

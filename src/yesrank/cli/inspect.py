@@ -1,0 +1,137 @@
+"""`yesrank inspect`: what a folder holds, and what is wrong with it."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from yesrank.cli import output
+from yesrank.cli.options import FolderArgument, JsonOption
+from yesrank.errors import ModelError, ModelNotFound, YesrankError
+
+if TYPE_CHECKING:
+    from yesrank.models.folder import ModelFolder
+
+_POINTER = b"version https://git-lfs"
+
+
+def inspect(
+    folder: FolderArgument,
+    *,
+    with_hashes: Annotated[
+        bool, typer.Option("--hash", help="Read every file and compare it with the manifest's hash.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a model folder or checkpoint holds: files, weights, configuration, template, problems.
+
+    Ends with exit code 1 where there are problems.
+    """
+    if not folder.is_dir():
+        raise ModelNotFound(f"there is no folder {folder}", "give the path of a model folder")
+    files = {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    problems = file_problems(folder, files)
+    facts: dict[str, Any] = {}
+    try:
+        facts = _facts(folder)
+    except YesrankError as error:
+        problems.append(error.message)
+    problems += _against_manifest(folder, facts.get("files") or {}, files, with_hashes=with_hashes)
+    facts["files"] = files
+    if as_json:
+        output.show_json({"folder": str(folder), **facts, "problems": problems})
+    else:
+        _show(folder, facts, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def file_problems(folder: Path, files: dict[str, int]) -> list[str]:
+    """Empty files, Git LFS pointers in place of files, and an IR that is larger than its weights."""
+    problems = [
+        f"{name} is empty: an unfinished conversion or download" for name, size in files.items() if not size
+    ]
+    for name, size in files.items():
+        if 0 < size < 1000 and (folder / name).read_bytes().startswith(_POINTER):
+            problems.append(f"{name} is a Git LFS pointer, not the file: run git lfs pull, or download it")
+    if files.get("openvino_model.xml"):
+        problems += _ir_problems(folder)
+    return problems
+
+
+def _ir_problems(folder: Path) -> list[str]:
+    from yesrank.engine.openvino.files import check_ir
+
+    try:
+        check_ir(folder)
+    except ModelError as error:
+        return [error.message]
+    return []
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What the manifest says, or what can be derived without one. Raises ModelError."""
+    from yesrank.models.folder import open_model
+
+    model: ModelFolder = open_model(folder)
+    manifest = model.manifest
+    facts: dict[str, Any] = {
+        "kind": model.kind,
+        "weights": manifest.weights if manifest is not None else None,
+        "source": manifest.source if manifest is not None else None,
+        "template": model.template.name,
+        "answers": {"yes": model.answers[0], "no": model.answers[1]},
+        "max_length": model.max_length,
+        "config": asdict(model.config),
+        "notes": list(model.notes),
+    }
+    if manifest is not None:
+        facts["files"] = manifest.files
+    return facts
+
+
+def _against_manifest(
+    folder: Path, listed: dict[str, Any], files: dict[str, int], *, with_hashes: bool
+) -> list[str]:
+    problems = [f"{name} is in the manifest but not in the folder" for name in listed if name not in files]
+    if with_hashes:
+        problems += [
+            f"{name} is not the file that the manifest describes (its SHA-256 differs)"
+            for name, expected in listed.items()
+            if name in files and _sha256(folder / name) != expected
+        ]
+    return problems
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
+    rows = {"folder": str(folder)}
+    for name in ("kind", "weights", "source", "template", "max_length"):
+        if facts.get(name) is not None:
+            rows[name.replace("_", " ")] = str(facts[name])
+    if "answers" in facts:
+        rows["answers"] = "yes = {yes}, no = {no}".format(**facts["answers"])
+    rows |= {name.replace("_", " "): str(value) for name, value in facts.get("config", {}).items()}
+    output.show(output.facts(rows))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file")
+    table.add_column("size", justify="right")
+    for name, size in facts["files"].items():
+        table.add_row(Text(name), output.size(size))
+    output.show(table)
+    for line in facts.get("notes", ()):
+        output.show(f"note: {line}")
+    for line in problems:
+        output.show(f"problem: {line}")

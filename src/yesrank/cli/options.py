@@ -1,0 +1,62 @@
+"""Options that several verbs share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Precision(StrEnum):
+    """The arithmetic of a run."""
+
+    AUTO = "auto"
+    F32 = "f32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class Weights(StrEnum):
+    """How converted weights are stored."""
+
+    BF16 = "bf16"
+    F16 = "f16"
+    INT8 = "int8"
+    INT8_SYM = "int8-sym"
+    INT4 = "int4"
+
+
+class TemplateName(StrEnum):
+    """The known ways of writing the prompt (see yesrank.prompt)."""
+
+    CARD = "card"
+    CHAT = "chat"
+    ONNX_CARD = "onnx-card"
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="YESRANK_MODEL",
+        show_envvar=False,
+        metavar="FOLDER",
+        help="Model folder or checkpoint; without it YESRANK_MODEL, else the built-in small model.",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", "-p", help="Arithmetic of the run.")]
+InstructionOption = Annotated[
+    str | None, typer.Option("--instruction", "-i", help="What makes a document relevant, in one sentence.")
+]
+TemplateOption = Annotated[
+    TemplateName | None,
+    typer.Option("--template", help="Prompt format, where the model's own is not wanted."),
+]
+MaxLengthOption = Annotated[
+    int | None,
+    typer.Option("--max-length", min=1, help="Most tokens of a prompt; longer documents are cut and marked."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Model folder.", show_default=False)]

@@ -1,0 +1,116 @@
+"""`yesrank verify`: is a converted folder what its source is?"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from yesrank.cli import output
+from yesrank.cli.options import DeviceOption, FolderArgument, JsonOption, Precision, PrecisionOption
+from yesrank.errors import VerificationFailed
+
+if TYPE_CHECKING:
+    from yesrank.verify import Report
+
+
+def verify(
+    folder: FolderArgument,
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--source", "-s", metavar="CHECKPOINT", help="Its checkpoint; else the manifest's source."
+        ),
+    ] = None,
+    device: DeviceOption = "CPU",
+    precision: PrecisionOption = Precision.AUTO,
+    layers: Annotated[bool, typer.Option("--layers", help="Also show the error after each layer.")] = False,
+    prompts: Annotated[
+        int | None,
+        typer.Option("--prompts", min=1, help="How many prompts, where the whole set takes too long."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a converted folder with its source, computed in plain float32.
+
+    Ends with exit code 1 where the differences are larger than the stored weights and the arithmetic explain.
+    """
+    from yesrank.verify import verify as run
+
+    report = run(
+        folder,
+        source,
+        device=device,
+        precision=precision.value,
+        layers=layers,
+        prompts=prompts,
+        progress=output.note,
+    )
+    if as_json:
+        data = {**asdict(report), "folder": str(report.folder), "source": str(report.source)}
+        output.show_json({**data, "passed": report.passed})
+    else:
+        _show(report)
+    if not report.passed:
+        raise VerificationFailed(
+            f"{folder}: " + "; ".join(report.failures),
+            "convert again; where that does not help, yesrank verify --layers shows where it begins",
+        )
+
+
+def _show(report: "Report") -> None:
+    found = report.comparison
+    output.show(
+        output.facts(
+            {
+                "folder": str(report.folder),
+                "source": str(report.source),
+                "engine": f"{report.engine.engine} on {report.engine.device}, {report.engine.precision}",
+                "weights": report.weights,
+                "prompts": f"{report.prompts}, {report.tokens} tokens",
+                "time": f"reference {report.reference_seconds:.1f} s, folder {report.engine_seconds:.1f} s",
+                "hidden error": f"max {found.max_hidden_error:.3%}, mean {found.mean_hidden_error:.3%} "
+                f"(allowed {report.tolerance:.1%})",
+                "logit error": f"max {found.max_logit_error:.4f}, mean {found.mean_logit_error:.4f}",
+                "score error": f"max {found.max_score_error:.4f}",
+                "published": _published(report),
+            }
+        )
+    )
+    _show_orders(report)
+    if report.layers:
+        _show_layers(report)
+    output.show("verified" if report.passed else "NOT verified")
+
+
+def _published(report: "Report") -> str:
+    golden = report.golden
+    if not golden.applies:
+        return golden.note
+    return (
+        f"{golden.note}; reference within {golden.reference_error:.5f}, "
+        f"folder within {golden.converted_error:.4f}"
+    )
+
+
+def _show_orders(report: "Report") -> None:
+    table = Table(box=None, pad_edge=False)
+    for name in ("group", "prompts", "Kendall tau", "swapped pairs"):
+        table.add_column(name, justify="left" if name == "group" else "right")
+    for order in report.comparison.orders:
+        table.add_row(order.group, str(order.prompts), f"{order.tau:.3f}", str(order.swapped))
+    output.show(table)
+
+
+def _show_layers(report: "Report") -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("after")
+    table.add_column("mean error", justify="right")
+    table.add_column("")
+    largest = max(report.layers)
+    for layer, error in enumerate(report.layers):
+        name = f"layer {layer - 1}" if layer else "embedding"
+        table.add_row(name, f"{error:.4%}", output.bar(error / largest if largest else 0.0, width=20))
+    output.show(table)
