@@ -1,0 +1,211 @@
+"""The verification itself: both engines over the same prompts, and the report."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from yesrank.checkpoint import Checkpoint
+from yesrank.engine.reference import ReferenceEngine
+from yesrank.errors import ModelError
+from yesrank.models.folder import ModelFolder, open_model
+from yesrank.tokens import PromptEncoder
+from yesrank.types import EngineInfo, FloatArray, Prompt
+from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
+from yesrank.verify.compare import Comparison, Outputs, compare, relative_errors, tolerance_for
+
+if TYPE_CHECKING:
+    from yesrank.engine.base import Engine
+
+GOLDEN_TOLERANCE = 2e-3  # of the reference engine's logits; the published ones are good to 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The published values. applies: whether the source is the published model; note: why, or why not."""
+
+    applies: bool
+    note: str
+    reference_error: float | None = None
+    converted_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verify found.
+
+    layers: the mean relative error of the residual stream, embedding first; empty where not asked for.
+    """
+
+    folder: Path
+    source: Path
+    engine: EngineInfo
+    weights: str
+    arithmetic: str
+    tolerance: float
+    prompts: int
+    tokens: int
+    comparison: Comparison
+    golden: Golden
+    layers: tuple[float, ...]
+    reference_seconds: float
+    engine_seconds: float
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is within its tolerance."""
+        return not self.failures
+
+
+def verify(
+    folder: Path,
+    source: Path | None = None,
+    *,
+    device: str = "CPU",
+    precision: str = "auto",
+    layers: bool = False,
+    prompts: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Runs the reference engine on `source` and the folder's own engine over the same prompts.
+
+    source: the checkpoint; None takes the one that the folder's manifest names. prompts: how many, None for
+    the whole set. progress is told each step. Raises ModelError where folder or source cannot be used; a
+    folder outside its tolerance is no exception here but a Report that has not passed.
+    """
+    from yesrank.engine.openvino import layer_states, open_engine
+
+    say = progress or (lambda _: None)
+    model = open_model(folder)
+    if model.kind != "openvino":
+        raise ModelError(
+            f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
+        )
+    checkpoint = Checkpoint(_source(model, source))
+    cases = _cases(model, checkpoint, prompts)
+    batch = [case.prompt for case in cases]
+    tokens = sum(len(prompt.ids) for prompt in batch)
+    judge = ReferenceEngine(checkpoint)
+    say(f"reference engine: {len(batch)} prompts, {tokens} tokens")
+    expected, reference_seconds = _outputs(judge, batch, model.answers)
+    say("converted folder: the same prompts")
+    engine = open_engine(model.path, device=device, precision=precision)
+    try:
+        found, engine_seconds = _outputs(engine, batch, model.answers)
+        info = engine.info
+    finally:
+        engine.close()
+    by_layer: tuple[float, ...] = ()
+    if layers:
+        say("layer by layer")
+        by_layer = _layer_errors(
+            judge.layer_states(batch), layer_states(model.path, batch, device=device, precision=precision)
+        )
+    weights, arithmetic = weights_of(model), arithmetic_of(info)
+    tolerance = tolerance_for(weights, arithmetic)
+    comparison = compare([case.group for case in cases], expected, found, tolerance)
+    golden = _golden(model, checkpoint, cases, expected, found)
+    return Report(
+        folder=model.path,
+        source=checkpoint.folder,
+        engine=info,
+        weights=weights,
+        arithmetic=arithmetic,
+        tolerance=tolerance,
+        prompts=len(batch),
+        tokens=tokens,
+        comparison=comparison,
+        golden=golden,
+        layers=by_layer,
+        reference_seconds=reference_seconds,
+        engine_seconds=engine_seconds,
+        failures=(*comparison.failures(tolerance), *_golden_failures(model, checkpoint, golden)),
+    )
+
+
+def weights_of(model: ModelFolder) -> str:
+    """How the folder's weights are stored, by its manifest; int8 where others published it without one."""
+    return model.manifest.weights if model.manifest is not None else "int8"
+
+
+def arithmetic_of(info: EngineInfo) -> str:
+    """The key of ARITHMETIC_ERROR for what an engine says that it runs."""
+    return "f32" if info.precision == "f32" else "bf16"  # "int8" names the weights: they are unpacked to bf16
+
+
+def _source(model: ModelFolder, source: Path | None) -> Path:
+    if source is not None:
+        return source
+    named = Path(model.manifest.source) if model.manifest is not None and model.manifest.source else None
+    if named is not None and named.is_dir():
+        return named
+    where = f"its source {named} is not there" if named else "its manifest names no source"
+    raise ModelError(
+        f"{model.path}: {where}, so there is nothing to compare with",
+        f"name the checkpoint: yesrank verify {model.path} --source CHECKPOINT",
+    )
+
+
+def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> list[Case]:
+    """The prompts. Raises ModelError where the two tokenizers disagree on them, or the shapes differ."""
+    if model.config != checkpoint.config:
+        raise ModelError(
+            f"{model.path} and {checkpoint.folder} are of different models (config.json differs)",
+            "name the checkpoint that the folder was converted from",
+        )
+    limit = min(model.max_length, model.config.max_position_embeddings)
+    ours, theirs = (
+        build_cases(PromptEncoder.from_folder(path), model.template, min(model.answers), limit, count)
+        for path in (model.path, checkpoint.folder)
+    )
+    if ours != theirs:
+        raise ModelError(
+            "the tokenizers of folder and source give different ids",
+            f"copy tokenizer.json from {checkpoint.folder} to {model.path}, or convert again",
+        )
+    return ours
+
+
+def _outputs(engine: "Engine", batch: Sequence[Prompt], answers: Sequence[int]) -> tuple[Outputs, float]:
+    """What the engine gives, and the seconds that its encode took."""
+    started = time.perf_counter()
+    hidden = engine.encode(batch)
+    seconds = time.perf_counter() - started
+    return Outputs(hidden, engine.output_rows(answers)), seconds
+
+
+def _layer_errors(expected: FloatArray, found: FloatArray) -> tuple[float, ...]:
+    """float32 [N, layers + 1, D] each -> the mean relative error of each layer's output."""
+    return tuple(relative_errors(expected, found).mean(axis=0).tolist())
+
+
+def _golden(
+    model: ModelFolder, checkpoint: Checkpoint, cases: Sequence[Case], expected: Outputs, found: Outputs
+) -> Golden:
+    """Compares with the published logits where the source is the model that they were published for."""
+    golden = texts()["golden"]
+    name = golden["model"]
+    if any(getattr(checkpoint.config, key) != value for key, value in golden["shape"].items()):
+        return Golden(False, f"not applicable: published values are known for {name}, which has other sizes")
+    members = [index for index, case in enumerate(cases) if case.group == GOLDEN]
+    logits = np.array(golden["logits"][: len(members)], np.float32)
+    reference = float(np.abs(expected.logits[members] - logits).max())
+    converted = float(np.abs(found.logits[members] - logits).max())
+    if reference <= GOLDEN_TOLERANCE:
+        return Golden(True, f"the source gives the published logits of {name}", reference, converted)
+    note = f"the source has the sizes of {name} but not its logits (they differ by up to {reference:.3f})"
+    return Golden(False, note, reference, converted)
+
+
+def _golden_failures(model: ModelFolder, checkpoint: Checkpoint, golden: Golden) -> tuple[str, ...]:
+    """A source that goes by the published model's name has to give the published logits."""
+    name = str(texts()["golden"]["model"]).lower()
+    source = str(model.manifest.source) if model.manifest is not None else ""
+    claims = name in (checkpoint.folder.name.lower(), source.rstrip("/").rpartition("/")[2].lower())
+    if golden.reference_error is None or golden.applies or not claims:
+        return ()
+    return (f"{golden.note}: an altered checkpoint, or a damaged download",)
