@@ -1,1 +1,65 @@
-"""Rank documents by the probability that Qwen3-Reranker answers yes."""
+"""Rank documents by the probability that Qwen3-Reranker answers yes.
+
+from yesrank import Reranker
+
+for hit in Reranker().rank("capital of France", ["Berlin ...", "Paris ..."], top_n=1):
+    print(hit.index, hit.score, hit.logit, hit.truncated)
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from yesrank.errors import (
+    CheckpointError,
+    ConversionError,
+    EngineError,
+    InputError,
+    MissingExtra,
+    ModelError,
+    ModelNotFound,
+    NoSpace,
+    UnsupportedModel,
+    VerificationFailed,
+    YesrankError,
+)
+
+if TYPE_CHECKING:
+    from yesrank.models.reranker import Reranker
+    from yesrank.types import EngineInfo, Hit, PairScores, Ranking
+
+__version__ = version("yesrank")
+
+__all__ = [
+    "CheckpointError",
+    "ConversionError",
+    "EngineError",
+    "EngineInfo",
+    "Hit",
+    "InputError",
+    "MissingExtra",
+    "ModelError",
+    "ModelNotFound",
+    "NoSpace",
+    "PairScores",
+    "Ranking",
+    "Reranker",
+    "UnsupportedModel",
+    "VerificationFailed",
+    "YesrankError",
+    "__version__",
+]
+
+_LAZY = {  # numpy and OpenVINO are loaded when they are first needed, so that `yesrank --help` is quick
+    "Reranker": "yesrank.models.reranker",
+    "EngineInfo": "yesrank.types",
+    "Hit": "yesrank.types",
+    "PairScores": "yesrank.types",
+    "Ranking": "yesrank.types",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'yesrank' has no attribute {name!r}")

@@ -64,6 +64,18 @@ class Checkpoint:
             raise CheckpointError(f"{name} holds NaN or infinity: the file is corrupt", _AGAIN)
         return array
 
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Rows start to stop of a tensor in the checkpoint's own dtype. May be called from several threads."""
+        try:
+            block: Tensor = self._slice(name)[start:stop]
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.folder}: {name} cannot be read: {error}", _AGAIN) from error
+        return block
+
+    def release(self) -> None:
+        """Unmaps the files, whose pages count as this process's memory; the next read maps them again."""
+        self._files.clear()
+
     def output_rows(self, ids: list[int]) -> FloatArray:
         """Rows of the output embedding: float32 [len(ids), D]."""
         rows = self._slice(qwen3.head_tensor(self.config))
@@ -92,7 +104,10 @@ class Checkpoint:
         else:
             stored = dict.fromkeys(self._open(_SINGLE).keys(), _SINGLE)
         bare = "embed_tokens.weight" in stored
-        return {(f"model.{name}" if bare and name != qwen3.HEAD else name): (file, name) for name, file in stored.items()}
+        return {
+            (f"model.{name}" if bare and name != qwen3.HEAD else name): (file, name)
+            for name, file in stored.items()
+        }
 
     def _check_shapes(self) -> None:
         expected = qwen3.tensors(self.config)
@@ -110,7 +125,9 @@ class Checkpoint:
                 )
             dtype = self._slice(name).get_dtype()
             if dtype not in _DTYPES:
-                raise UnsupportedModel(f"{name} is {dtype}; the checkpoint must be BF16, F16 or F32, not quantised")
+                raise UnsupportedModel(
+                    f"{name} is {dtype}; the checkpoint must be BF16, F16 or F32, not quantised"
+                )
 
 
 def _read_index(path: Path) -> dict[str, str]:
@@ -122,10 +139,16 @@ def _read_index(path: Path) -> dict[str, str]:
 
 
 def _refuse_what_is_no_checkpoint(folder: Path) -> None:
-    if folder.suffix == ".gguf" or (folder.is_dir() and not _has_weights(folder) and any(folder.glob("*.gguf"))):
-        raise UnsupportedModel(f"{folder} is a GGUF model", "download the original safetensors checkpoint instead")
+    if folder.suffix == ".gguf" or (
+        folder.is_dir() and not _has_weights(folder) and any(folder.glob("*.gguf"))
+    ):
+        raise UnsupportedModel(
+            f"{folder} is a GGUF model", "download the original safetensors checkpoint instead"
+        )
     if not folder.is_dir():
-        raise ModelNotFound(f"there is no folder {folder}", "download the checkpoint, for example with: hf download")
+        raise ModelNotFound(
+            f"there is no folder {folder}", "download the checkpoint, for example with: hf download"
+        )
     if (folder / "adapter_config.json").exists():
         raise UnsupportedModel(
             f"{folder} is a LoRA adapter, not a whole model",

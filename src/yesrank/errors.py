@@ -1,16 +1,16 @@
 """Every error that yesrank raises, in one tree.
 
-    YesrankError                 message and, where there is one, the next step to take
-    ├── InputError               a query, document or option of the caller (names the field)
-    ├── ModelError               a model folder or checkpoint that cannot be used
-    │   ├── ModelNotFound        nothing at that name or path
-    │   ├── CheckpointError      truncated, corrupt, missing or wrong-shape tensors
-    │   └── UnsupportedModel     another architecture, an adapter, a GGUF
-    ├── ConversionError          a conversion that could not be finished (nothing is left behind)
-    │   └── NoSpace              not enough free disk, found out before anything is written
-    ├── EngineError              a device that is absent, a run that failed
-    ├── VerificationFailed       a converted folder outside its stated tolerance
-    └── MissingExtra             an optional dependency that is not installed
+YesrankError                 message and, where there is one, the next step to take
+├── InputError               a query, document or option of the caller (names the field)
+├── ModelError               a model folder or checkpoint that cannot be used
+│   ├── ModelNotFound        nothing at that name or path
+│   ├── CheckpointError      truncated, corrupt, missing or wrong-shape tensors
+│   └── UnsupportedModel     another architecture, an adapter, a GGUF
+├── ConversionError          a conversion that could not be finished (nothing is left behind)
+│   └── NoSpace              not enough free disk, found out before anything is written
+├── EngineError              a device that is absent, a run that failed
+├── VerificationFailed       a converted folder outside its stated tolerance
+└── MissingExtra             an optional dependency that is not installed
 """
 
 

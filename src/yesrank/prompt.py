@@ -62,7 +62,9 @@ def template_named(name: str) -> Template:
     try:
         return TEMPLATES[name]
     except KeyError:
-        raise InputError("template", f"{name!r} is not known", f"use one of: {', '.join(TEMPLATES)}") from None
+        raise InputError(
+            "template", f"{name!r} is not known", f"use one of: {', '.join(TEMPLATES)}"
+        ) from None
 
 
 def frame(template: Template, instruction: str, query: str) -> Frame:

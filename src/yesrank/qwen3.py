@@ -52,7 +52,9 @@ class Qwen3Config:
                 tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
             )
         except KeyError as error:
-            raise CheckpointError(f"config.json lacks {error.args[0]!r}", "download config.json again") from None
+            raise CheckpointError(
+                f"config.json lacks {error.args[0]!r}", "download config.json again"
+            ) from None
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"config.json has a value of the wrong kind: {error}") from None
 
@@ -68,7 +70,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint") from None
+        raise CheckpointError(
+            f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint"
+        ) from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}", "download config.json again") from error
     if not isinstance(config, dict):
@@ -127,9 +131,13 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
         )
     for key in ("attention_bias", "use_sliding_window", "quantization_config"):
         if config.get(key):
-            raise UnsupportedModel(f"config.json sets {key}, which the published Qwen3 retrieval models do not")
+            raise UnsupportedModel(
+                f"config.json sets {key}, which the published Qwen3 retrieval models do not"
+            )
     if config.get("hidden_act", "silu") != "silu":
-        raise UnsupportedModel(f"config.json asks for the activation {config['hidden_act']!r}; Qwen3 has silu")
+        raise UnsupportedModel(
+            f"config.json asks for the activation {config['hidden_act']!r}; Qwen3 has silu"
+        )
 
 
 def _rope_theta(config: dict[str, Any]) -> float:

@@ -76,7 +76,9 @@ class PromptEncoder:
 
 def _bare(spec: dict[str, Any]) -> Tokenizer:
     """A tokenizer that adds, cuts and pads nothing, whatever its file asks for."""
-    return Tokenizer.from_str(json.dumps({**spec, "post_processor": None, "truncation": None, "padding": None}))
+    return Tokenizer.from_str(
+        json.dumps({**spec, "post_processor": None, "truncation": None, "padding": None})
+    )
 
 
 def _without_surrogates(text: str) -> str:

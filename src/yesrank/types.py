@@ -68,3 +68,13 @@ class EngineInfo:
     layers: int
     weights_bytes: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """Scored pairs in the order given. scores, logits: float32 [N]; truncated: which documents were cut."""
+
+    scores: FloatArray
+    logits: FloatArray
+    truncated: tuple[bool, ...]
+    tokens: int

@@ -99,16 +99,21 @@ def decoder_layer(
     """One layer over the concatenated tokens x [T, D] of prompts that lie at `bounds`; returns [T, D]."""
     eps, size = config.rms_norm_eps, config.head_dim
     y = rms_norm(x, weight("input_layernorm.weight"), eps)
-    q = (y @ weight("self_attn.q_proj.weight").T).reshape(len(x), -1, size)
-    k = (y @ weight("self_attn.k_proj.weight").T).reshape(len(x), -1, size)
-    v = (y @ weight("self_attn.v_proj.weight").T).reshape(len(x), -1, size)
+    q = linear(y, weight("self_attn.q_proj.weight")).reshape(len(x), -1, size)
+    k = linear(y, weight("self_attn.k_proj.weight")).reshape(len(x), -1, size)
+    v = linear(y, weight("self_attn.v_proj.weight")).reshape(len(x), -1, size)
     q = rotate(rms_norm(q, weight("self_attn.q_norm.weight"), eps), cos, sin)
     k = rotate(rms_norm(k, weight("self_attn.k_norm.weight"), eps), cos, sin)
     mixed = np.concatenate([attention(q[a:b], k[a:b], v[a:b]) for a, b in bounds])
-    x = x + mixed.reshape(len(x), -1) @ weight("self_attn.o_proj.weight").T
+    x = x + linear(mixed.reshape(len(x), -1), weight("self_attn.o_proj.weight"))
     y = rms_norm(x, weight("post_attention_layernorm.weight"), eps)
-    gate, up = y @ weight("mlp.gate_proj.weight").T, y @ weight("mlp.up_proj.weight").T
-    result: FloatArray = x + (silu(gate) * up) @ weight("mlp.down_proj.weight").T
+    gate, up = linear(y, weight("mlp.gate_proj.weight")), linear(y, weight("mlp.up_proj.weight"))
+    return x + linear(silu(gate) * up, weight("mlp.down_proj.weight"))
+
+
+def linear(x: FloatArray, weight: FloatArray) -> FloatArray:
+    """x [T, in] by a weight [out, in]: [T, out]. No layer has a bias."""
+    result: FloatArray = x @ weight.T
     return result
 
 
@@ -116,12 +121,13 @@ def attention(q: FloatArray, k: FloatArray, v: FloatArray) -> FloatArray:
     """Causal grouped-query attention. q [T, H, S], k and v [T, G, S] where G divides H; returns [T, H, S]."""
     tokens, heads, size = q.shape
     group = heads // k.shape[1]
+    scale = np.float32(1 / np.sqrt(size))
     out = np.empty_like(q)
     for start in range(0, tokens, _QUERY_ROWS):
         stop = min(start + _QUERY_ROWS, tokens)
         future = np.arange(stop)[None, :] > np.arange(start, stop)[:, None]
         for head in range(heads):
-            logits = q[start:stop, head] @ k[:stop, head // group].T / np.float32(np.sqrt(size))
+            logits = q[start:stop, head] @ k[:stop, head // group].T * scale
             out[start:stop, head] = softmax(np.where(future, -np.inf, logits)) @ v[:stop, head // group]
     return out
 

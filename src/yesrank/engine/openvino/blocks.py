@@ -1,12 +1,13 @@
 """The KV cache as a pool of blocks of equal size, and the prefixes that are kept in it.
 
-One numpy buffer [layers, 2 (key, value), blocks, KV heads, tokens a block, head size] holds everything; the engine binds one
-view of it a layer. Pages are touched only when a block is first written, so an unused block costs nothing.
+One numpy buffer [layers, 2 (key, value), blocks, KV heads, tokens a block, head size] holds everything; the engine
+binds one view of it a layer. Pages are touched only when a block is first written: an unused block costs nothing.
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ class BlockPool:
     def __init__(self, shape: tuple[int, int, int, int], capacity: int, element: ov.Type) -> None:
         """shape: (layers, KV heads, tokens a block, head size)."""
         self._shape, self._element, self._base = shape, element, capacity
+        self._data: npt.NDArray[Any]
         self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)
         self.block_tokens = shape[2]
         self.reset()
@@ -34,7 +36,7 @@ class BlockPool:
     @property
     def grown(self) -> bool:
         """Whether the pool is larger than it was made."""
-        return self._data.shape[2] > self._base
+        return int(self._data.shape[2]) > self._base
 
     def reset(self) -> None:
         """Forgets all blocks and gives their memory back."""
@@ -50,7 +52,9 @@ class BlockPool:
             return False
         capacity = self._data.shape[2]
         free = set(self._free)
-        self._allocate(capacity + blocks - len(free), [block for block in range(capacity) if block not in free])
+        self._allocate(
+            capacity + blocks - len(free), [block for block in range(capacity) if block not in free]
+        )
         return True
 
     def take(self) -> int:

@@ -15,7 +15,9 @@ def check_ir(folder: Path) -> tuple[Path, Path]:
     xml, data = folder / XML, folder / BIN
     for path in (xml, data):
         if not path.is_file():
-            raise ModelNotFound(f"{folder} has no {path.name}", "convert a checkpoint with: yesrank convert SRC DST")
+            raise ModelNotFound(
+                f"{folder} has no {path.name}", "convert a checkpoint with: yesrank convert SRC DST"
+            )
         if path.stat().st_size == 0:
             raise ModelError(f"{path} is empty (0 bytes): the export that wrote it did not finish", _AGAIN)
     text = xml.read_bytes()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from openvino import Type
 
 from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.openvino import passes, weights
@@ -55,7 +54,9 @@ def open_engine(
         note=_note(chosen, compressed=compressed, paged=paged),
     )
     engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
-    engine.encode([Prompt((0,))])  # the first call repacks the weights: do it here, then give the originals back
+    engine.encode(
+        [Prompt((0,))]
+    )  # the first call repacks the weights: do it here, then give the originals back
     release_pages(data)
     return engine
 
@@ -132,7 +133,11 @@ def _compile(core: ov.Core, model: ov.Model, device: str, precision: str) -> ov.
 def _check_device(core: ov.Core, device: str) -> None:
     known = core.available_devices
     base = device.partition(":")[0]
-    if base in ("AUTO", "MULTI", "HETERO") or device in known or any(d.partition(".")[0] == device for d in known):
+    if (
+        base in ("AUTO", "MULTI", "HETERO")
+        or device in known
+        or any(d.partition(".")[0] == device for d in known)
+    ):
         return
     raise EngineError(
         f"device {device} is not here; OpenVINO sees: {', '.join(known)}",
@@ -145,9 +150,7 @@ def _has_bf16(core: ov.Core, device: str) -> bool:
 
 
 def _is_compressed(model: ov.Model) -> bool:
-    matrices = (
-        node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul"
-    )
+    matrices = (node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
     return any(weights.is_weight(matrix) and weights.is_compressed(matrix) for matrix in matrices)
 
 

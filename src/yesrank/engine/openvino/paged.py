@@ -154,5 +154,7 @@ def _inputs(batch: list[Running], call: list[Span], finished: list[Span]) -> dic
 def _cache_shape(model: ov.CompiledModel) -> tuple[int, int, int, int]:
     """(layers, KV heads, tokens a block, head size), as the device lays its cache out."""
     layers = sum(port.any_name.startswith("key_cache.") for port in model.inputs)
-    _, heads, tokens, size = (dimension.get_max_length() for dimension in model.input("key_cache.0").partial_shape)
+    _, heads, tokens, size = (
+        dimension.get_max_length() for dimension in model.input("key_cache.0").partial_shape
+    )
     return layers, heads, tokens, size

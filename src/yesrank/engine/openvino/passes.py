@@ -86,7 +86,9 @@ def unpack_weights(model: Model) -> int:
         and weights.is_compressed(node.input_value(1))
     ]
     with ThreadPoolExecutor() as threads:
-        for target, node in zip(targets, threads.map(_as_bf16, (t.get_source_output() for t in targets)), strict=True):
+        for target, node in zip(
+            targets, threads.map(_as_bf16, (t.get_source_output() for t in targets)), strict=True
+        ):
             target.replace_source_output(node.output(0))
     return len(targets)
 
@@ -157,7 +159,9 @@ def _upstream(node: Node, kind: str, through: tuple[str, ...]) -> Node:
     while current.get_type_name() in through:
         current = current.input_value(0).get_node()
     if current.get_type_name() != kind:
-        raise UnsupportedModel(f"expected {kind} before {node.get_friendly_name()}, found {current.get_type_name()}")
+        raise UnsupportedModel(
+            f"expected {kind} before {node.get_friendly_name()}, found {current.get_type_name()}"
+        )
     return current
 
 

@@ -1,10 +1,12 @@
 """Reading weights out of an IR: the numpy value of a constant or of its decompression subgraph.
 
 The patterns met in the wild (NNCF, optimum-intel, our own) are built of five operations:
-Constant (u8, i8, u4, i4, f16, bf16, f32) -> Convert -> Subtract(zero point) -> Multiply(scale) -> Reshape (grouped int4).
+Constant (u8, i8, u4, i4, f16, bf16, f32) -> Convert -> Subtract(zero point) -> Multiply(scale)
+-> Reshape (grouped int4).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -13,6 +15,8 @@ from openvino import Node, Output, Type
 
 from yesrank.errors import UnsupportedModel
 from yesrank.types import FloatArray
+
+Array = npt.NDArray[Any]
 
 _OPERATIONS = ("Convert", "Subtract", "Multiply", "Reshape")
 
@@ -44,14 +48,16 @@ def value(output: Output, rows: Sequence[int] | None = None) -> FloatArray:
     return _evaluate(output.get_node(), rows, length).astype(np.float32, copy=False)
 
 
-def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> npt.NDArray[np.generic]:
+def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> Array:
     kind = node.get_type_name()
     if kind == "Constant":
         array = constant(node)
         sliced = rows is not None and array.ndim > 1 and array.shape[0] == length
-        return array[np.asarray(rows)] if sliced else array
+        return array[list(rows)] if rows is not None and sliced else array
     if kind not in _OPERATIONS:
-        raise UnsupportedModel(f"a weight is computed by {kind} ({node.get_friendly_name()}), which is not known")
+        raise UnsupportedModel(
+            f"a weight is computed by {kind} ({node.get_friendly_name()}), which is not known"
+        )
     first = _evaluate(node.input_value(0).get_node(), rows, length)
     if kind == "Convert":
         return first
@@ -63,23 +69,26 @@ def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> npt
     return a - b if kind == "Subtract" else a * b
 
 
-def constant(node: Node) -> npt.NDArray[np.generic]:
+def constant(node: Node) -> Array:
     """The value of a Constant as numpy, without a copy where its type has one (4-bit types are unpacked)."""
-    kind, shape = node.get_element_type(), list(node.get_output_shape(0))
+    kind: Type = node.get_element_type()
+    shape: list[int] = list(node.get_output_shape(0))
     if kind == Type.bf16:  # handed out as float16 bits, whatever they mean
-        return np.asarray(node.data).view(ml_dtypes.bfloat16).reshape(shape)
+        bits: Array = np.asarray(node.data)
+        return bits.view(ml_dtypes.bfloat16).reshape(shape)
     if kind in (Type.u4, Type.i4):
-        return _unpack_nibbles(np.asarray(node.data).view(np.uint8).reshape(-1), shape, signed=kind == Type.i4)
+        return _unpack_nibbles(
+            np.asarray(node.data).view(np.uint8).reshape(-1), shape, signed=kind == Type.i4
+        )
     if kind.is_integral() or kind in (Type.f32, Type.f16):
         return np.asarray(node.data).reshape(shape)
     raise UnsupportedModel(f"a weight is stored as {kind.to_string()}, which is not known")
 
 
-def _unpack_nibbles(
-    packed: npt.NDArray[np.uint8], shape: Sequence[int], *, signed: bool
-) -> npt.NDArray[np.generic]:
+def _unpack_nibbles(packed: npt.NDArray[np.uint8], shape: Sequence[int], *, signed: bool) -> Array:
     """Two values a byte, the low nibble first."""
     nibbles = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)[: int(np.prod(shape))].reshape(shape)
     if not signed:
         return nibbles
-    return ((nibbles ^ 8).astype(np.int8) - 8).astype(np.int8)
+    signed_values: Array = (nibbles ^ 8).astype(np.int8) - np.int8(8)
+    return signed_values

@@ -1,0 +1,98 @@
+"""What a model folder holds: its manifest where it has one, what can be derived where it has none."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from yesrank.engine.base import Engine
+from yesrank.errors import ModelError, ModelNotFound
+from yesrank.manifest import Manifest, check_files, read_manifest
+from yesrank.prompt import Template, template_named
+from yesrank.qwen3 import Qwen3Config
+from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
+from yesrank.types import FloatArray
+
+LIMIT = 32768
+"""The longest prompt in tokens: the context that the model card states."""
+
+_HEAD = "head.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A folder that can be run. kind: "openvino" or "checkpoint"; answers: token ids of yes and no.
+
+    max_length: default limit of a prompt, limit: the highest that may be asked for, both in tokens.
+    notes: what was derived, for a person to read.
+    """
+
+    path: Path
+    kind: str
+    manifest: Manifest | None
+    config: Qwen3Config
+    template: Template
+    answers: tuple[int, int]
+    max_length: int
+    limit: int
+    notes: tuple[str, ...]
+
+
+def builtin_folder() -> Path:
+    """The small model that comes with the package."""
+    return Path(str(files("yesrank"))) / "data" / "builtin"
+
+
+def open_model(model: str | Path | None = None) -> ModelFolder:
+    """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError."""
+    path = builtin_folder() if model is None else Path(model).expanduser()
+    if not path.is_dir():
+        raise ModelNotFound(
+            f"there is no model folder {path}",
+            "give a converted folder; to make one: yesrank convert CHECKPOINT FOLDER",
+        )
+    manifest = read_manifest(path)
+    if manifest is not None:
+        check_files(path, manifest)
+    config = Qwen3Config.from_folder(path)
+    encoder = PromptEncoder.from_folder(path)
+    limit = min(LIMIT, config.max_position_embeddings)
+    return ModelFolder(
+        path=path,
+        kind=_kind(path),
+        manifest=manifest,
+        config=config,
+        template=template_named(manifest.template if manifest else "card"),
+        answers=(encoder.answer_id("yes"), encoder.answer_id("no")),
+        max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
+        limit=limit,
+        notes=() if manifest else ("no yesrank.json: template card and max_length are the model card's",),
+    )
+
+
+def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
+    """The rows of yes and no, float32 [2, D]: the source's own where the folder keeps them, else the engine's.
+
+    The engine's are those of the folder's output embedding, which may be quantised.
+    """
+    path = folder.path / _HEAD
+    if not path.exists():
+        return engine.output_rows(folder.answers)
+    try:
+        with safe_open(path, framework="np") as tensors:
+            rows: FloatArray = tensors.get_tensor("yes_no")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", "convert the checkpoint again") from error
+    return rows
+
+
+def _kind(path: Path) -> str:
+    if any((path / name).exists() for name in ("openvino_model.xml", "openvino_model.bin")):
+        return "openvino"
+    if any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")):
+        return "checkpoint"
+    raise ModelError(
+        f"{path} holds neither an OpenVINO model nor a safetensors checkpoint",
+        "to convert a checkpoint: yesrank convert CHECKPOINT FOLDER",
+    )

@@ -1,0 +1,200 @@
+"""The public reranker: composes prompt, tokens, engine and head."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from yesrank import head
+from yesrank.checkpoint import Checkpoint
+from yesrank.engine.base import Engine
+from yesrank.engine.reference import ReferenceEngine
+from yesrank.errors import EngineError, InputError, ModelError
+from yesrank.models.folder import ModelFolder, head_rows, open_model
+from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
+from yesrank.tokens import PromptEncoder
+from yesrank.types import EngineInfo, FloatArray, Hit, PairScores, Progress, Prompt, Ranking
+
+_PAIRS_AT_A_TIME = 4096  # bounds the memory that token ids take in a long job
+
+
+class Reranker:
+    """Ranks documents by the probability that the model answers "yes". May be used from several threads.
+
+    model: a converted folder, or None for the small built-in model. device: an OpenVINO device. precision: auto, f32,
+    bf16 or int8 (docs/models-and-precision.md). instruction: the default one. max_length: tokens of a whole prompt;
+    longer documents are cut, never the query. template: card, chat or onnx-card. engine: openvino, or
+    reference for the slow numpy engine on an unconverted checkpoint.
+
+    Raises ModelError, InputError or EngineError, each with the next step to take.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        device: str = "CPU",
+        precision: str = "auto",
+        instruction: str | None = None,
+        max_length: int | None = None,
+        template: str | None = None,
+        engine: str = "openvino",
+    ) -> None:
+        self.folder = open_model(model)
+        self._template = template_named(template) if template else self.folder.template
+        self._instruction = DEFAULT_INSTRUCTION if instruction is None else _text("instruction", instruction)
+        self._max_length = _max_length(self.folder, max_length)
+        self._encoder = PromptEncoder.from_folder(self.folder.path)
+        self._engine = _open_engine(self.folder, engine, device, precision)
+        self._rows = head_rows(self.folder, self._engine)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is really running."""
+        return self._engine.info
+
+    def rank(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        instruction: str | None = None,
+        top_n: int | None = None,
+    ) -> Ranking:
+        """Documents in descending order of their logit; ties keep the order given.
+
+        top_n: how many to return, None or 0 for all. instruction: instead of the reranker's own.
+        Raises InputError, which names the field, or EngineError.
+        """
+        if top_n is not None and (not isinstance(top_n, int) or top_n < 0):
+            raise InputError("top_n", f"must be a whole number of 0 or more, not {top_n!r}")
+        texts = _texts("documents", documents)
+        prompts = self._prompts(_text("query", query), texts, instruction)
+        logits, scores = self._judge(prompts, None)
+        order = np.argsort(-logits, kind="stable")[: top_n or None]
+        hits = tuple(
+            Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, texts[i]) for i in order
+        )
+        return Ranking(hits, tokens=sum(len(prompt.ids) for prompt in prompts))
+
+    def score(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        instruction: str | None = None,
+        progress: bool | Progress = False,
+    ) -> PairScores:
+        """(query, document) pairs of any number of queries, scored in the order given.
+
+        Neighbours with the same query share its computation. progress: True for a bar on stderr, or a callable that is
+        told how many more pairs are done. Raises InputError, which names the pair, or EngineError.
+        """
+        queries, documents = _pairs(pairs)
+        results: list[tuple[FloatArray, FloatArray]] = []
+        truncated: list[bool] = []
+        tokens = 0
+        with _reporter(progress, len(queries)) as report:
+            for begin in range(0, len(queries), _PAIRS_AT_A_TIME):
+                part = slice(begin, begin + _PAIRS_AT_A_TIME)
+                prompts = [*self._by_query(queries[part], documents[part], instruction)]
+                results.append(self._judge(prompts, report))
+                truncated += [prompt.truncated for prompt in prompts]
+                tokens += sum(len(prompt.ids) for prompt in prompts)
+        logits, scores = (
+            (np.concatenate(column) for column in zip(*results, strict=True)) if results else _EMPTY
+        )
+        return PairScores(scores, logits, tuple(truncated), tokens)
+
+    def close(self) -> None:
+        """Frees the weights and caches."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _prompts(self, query: str, documents: Sequence[str], instruction: str | None) -> list[Prompt]:
+        chosen = self._instruction if instruction is None else _text("instruction", instruction)
+        return self._encoder.prompts(frame(self._template, chosen, query), documents, self._max_length)
+
+    def _by_query(
+        self, queries: Sequence[str], documents: Sequence[str], instruction: str | None
+    ) -> Iterator[Prompt]:
+        for query, indices in groupby(range(len(queries)), queries.__getitem__):
+            yield from self._prompts(query, [documents[index] for index in indices], instruction)
+
+    def _judge(self, prompts: Sequence[Prompt], progress: Progress | None) -> tuple[FloatArray, FloatArray]:
+        """(logits, scores), float32 [N] each."""
+        logits = head.logits(self._engine.encode(prompts, progress), self._rows)
+        if not np.isfinite(logits).all():
+            raise EngineError(
+                f"the engine returned NaN or infinity for {int((~np.isfinite(logits)).sum())} documents",
+                "the model folder may be damaged: yesrank verify FOLDER, or try --precision f32",
+            )
+        return logits, head.scores(logits)
+
+
+_EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
+
+
+def _open_engine(folder: ModelFolder, engine: str, device: str, precision: str) -> Engine:
+    if engine == "reference":
+        return ReferenceEngine(Checkpoint(folder.path))
+    if engine != "openvino":
+        raise InputError("engine", f"{engine!r} is not known", "use one of: openvino, reference")
+    if folder.kind != "openvino":
+        raise ModelError(
+            f"{folder.path} is a checkpoint that has not been converted",
+            f"convert it: yesrank convert {folder.path} FOLDER (or engine='reference', which is slow)",
+        )
+    from yesrank.engine.openvino import open_engine
+
+    return open_engine(folder.path, device=device, precision=precision)
+
+
+def _max_length(folder: ModelFolder, asked: int | None) -> int:
+    if asked is None:
+        return folder.max_length
+    if not 0 < asked <= folder.limit:
+        raise InputError("max_length", f"must be 1 to {folder.limit} tokens for this model, not {asked}")
+    return asked
+
+
+def _text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(field, f"must be a string, not {type(value).__name__}")
+    return value
+
+
+def _texts(field: str, values: object) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InputError(field, f"must be a list of strings, not {type(values).__name__}")
+    return [_text(f"{field}[{index}]", value) for index, value in enumerate(values)]
+
+
+def _pairs(pairs: object) -> tuple[list[str], list[str]]:
+    if isinstance(pairs, str) or not isinstance(pairs, Sequence):
+        raise InputError("pairs", f"must be a list of (query, document), not {type(pairs).__name__}")
+    for index, pair in enumerate(pairs):
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise InputError(f"pairs[{index}]", "must be (query, document)")
+    queries = _texts("pairs: query", [pair[0] for pair in pairs])
+    return queries, _texts("pairs: document", [pair[1] for pair in pairs])
+
+
+def _reporter(progress: bool | Progress, total: int) -> AbstractContextManager[Callable[[int], None] | None]:
+    if not isinstance(progress, bool):
+        return nullcontext(progress)
+    if not progress:
+        return nullcontext(None)
+    from yesrank.models.progress import bar
+
+    return bar("scoring", total)
