@@ -12,13 +12,16 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types"),
     ("qwen3", "checkpoint", "manifest", "prompt"),
-    ("tokens", "head", "engine", "convert", "randomweights"),
+    ("tokens", "head"),
+    ("engine", "convert", "randomweights"),
     ("models",),
     ("verify",),
     ("bench",),
     ("cli",),
 )
 BESIDE = {"checkpoint": {"qwen3"}, "manifest": {"qwen3", "prompt"}, "randomweights": {"convert"}}
+# below, and still not wanted: an engine ends at the last hidden state and knows nothing of yes and no
+UNWANTED = {"engine": {"manifest", "prompt", "tokens", "head"}}
 # where OpenVINO may be imported at all, and where that must wait until it is needed
 OPENVINO_ROOMS = {"engine", "convert", "bench", "cli"}
 LAZY_OPENVINO_ROOMS = {"bench", "cli"}
@@ -49,6 +52,8 @@ def imports(tree: ast.AST, *, top_level_only: bool = False) -> Iterator[str]:
 
 
 def may_import(room: str, other: str) -> bool:
+    if other in UNWANTED.get(room, set()):
+        return False
     return room in ("", other) or FLOOR[other] < FLOOR[room] or other in BESIDE.get(room, set())
 
 
@@ -70,7 +75,7 @@ def test_imports_point_downwards(path: Path) -> None:
     }
     upwards = sorted(other for other in others if other in FLOOR and not may_import(room, other))
     assert not upwards, (
-        f"{path.relative_to(PACKAGE)} imports {', '.join(upwards)}, which is not below {room!r}. "
+        f"{path.relative_to(PACKAGE)} imports {', '.join(upwards)}, which {room!r} must not know. "
         "What both need belongs on a lower floor; what only the caller knows should be passed in."
     )
 

@@ -8,7 +8,7 @@ from yesrank import errors
 
 
 def test_every_public_name_can_be_had() -> None:
-    for name in yesrank.__all__:
+    for name in set(yesrank.__all__) - {"__version__"}:
         assert getattr(yesrank, name).__name__ == name
 
 

@@ -1,9 +1,8 @@
 """`yesrank inspect`: what a folder holds, and what is wrong with it."""
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,9 +11,6 @@ from rich.text import Text
 from yesrank.cli import output
 from yesrank.cli.options import FolderArgument, JsonOption
 from yesrank.errors import ModelError, ModelNotFound, YesrankError
-
-if TYPE_CHECKING:
-    from yesrank.models.folder import ModelFolder
 
 _POINTER = b"version https://git-lfs"
 
@@ -38,13 +34,12 @@ def inspect(
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    problems = file_problems(folder, files)
+    problems = [*file_problems(folder, files), *_against_manifest(folder, files, with_hashes=with_hashes)]
     facts: dict[str, Any] = {}
     try:
         facts = _facts(folder)
     except YesrankError as error:
-        problems.append(error.message)
-    problems += _against_manifest(folder, facts.get("files") or {}, files, with_hashes=with_hashes)
+        problems = problems or [error.message]
     facts["files"] = files
     if as_json:
         output.show_json({"folder": str(folder), **facts, "problems": problems})
@@ -81,9 +76,9 @@ def _facts(folder: Path) -> dict[str, Any]:
     """What the manifest says, or what can be derived without one. Raises ModelError."""
     from yesrank.models.folder import open_model
 
-    model: ModelFolder = open_model(folder)
+    model = open_model(folder)
     manifest = model.manifest
-    facts: dict[str, Any] = {
+    return {
         "kind": model.kind,
         "weights": manifest.weights if manifest is not None else None,
         "source": manifest.source if manifest is not None else None,
@@ -93,27 +88,25 @@ def _facts(folder: Path) -> dict[str, Any]:
         "config": asdict(model.config),
         "notes": list(model.notes),
     }
-    if manifest is not None:
-        facts["files"] = manifest.files
-    return facts
 
 
-def _against_manifest(
-    folder: Path, listed: dict[str, Any], files: dict[str, int], *, with_hashes: bool
-) -> list[str]:
-    problems = [f"{name} is in the manifest but not in the folder" for name in listed if name not in files]
-    if with_hashes:
-        problems += [
-            f"{name} is not the file that the manifest describes (its SHA-256 differs)"
-            for name, expected in listed.items()
-            if name in files and _sha256(folder / name) != expected
-        ]
+def _against_manifest(folder: Path, files: dict[str, int], *, with_hashes: bool) -> list[str]:
+    """Every file that is missing or not what the manifest describes; nothing where there is no manifest."""
+    from yesrank.manifest import read_manifest, sha256
+
+    try:
+        manifest = read_manifest(folder)
+    except ModelError as error:
+        return [error.message]
+    problems = []
+    for name, entry in manifest.files.items() if manifest is not None else ():
+        if name not in files:
+            problems.append(f"{name} is in the manifest but not in the folder")
+        elif files[name] != entry.bytes:
+            problems.append(f"{name} has {files[name]} bytes, its manifest says {entry.bytes}")
+        elif with_hashes and sha256(folder / name) != entry.sha256:
+            problems.append(f"{name} is not the file that the manifest describes (its SHA-256 differs)")
     return problems
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import ModelError
-from yesrank.models.folder import ModelFolder, open_model
+from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Prompt
 from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
@@ -91,11 +91,11 @@ def verify(
     tokens = sum(len(prompt.ids) for prompt in batch)
     judge = ReferenceEngine(checkpoint)
     say(f"reference engine: {len(batch)} prompts, {tokens} tokens")
-    expected, reference_seconds = _outputs(judge, batch, model.answers)
+    expected, reference_seconds = _run(judge, batch, lambda: judge.output_rows(model.answers))
     say("converted folder: the same prompts")
     engine = open_engine(model.path, device=device, precision=precision)
     try:
-        found, engine_seconds = _outputs(engine, batch, model.answers)
+        found, engine_seconds = _run(engine, batch, lambda: head_rows(model, engine))
         info = engine.info
     finally:
         engine.close()
@@ -140,10 +140,14 @@ def arithmetic_of(info: EngineInfo) -> str:
 def _source(model: ModelFolder, source: Path | None) -> Path:
     if source is not None:
         return source
-    named = Path(model.manifest.source) if model.manifest is not None and model.manifest.source else None
-    if named is not None and named.is_dir():
-        return named
-    where = f"its source {named} is not there" if named else "its manifest names no source"
+    if model.manifest is not None:
+        named = Path(model.manifest.source)
+        for place in (named, model.path.parent / named.name):
+            if place.is_dir() and place != model.path:
+                return place
+        where = f"its source {named} is neither here nor beside it"
+    else:
+        where = "it has no manifest that names its source"
     raise ModelError(
         f"{model.path}: {where}, so there is nothing to compare with",
         f"name the checkpoint: yesrank verify {model.path} --source CHECKPOINT",
@@ -157,9 +161,10 @@ def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> lis
             f"{model.path} and {checkpoint.folder} are of different models (config.json differs)",
             "name the checkpoint that the folder was converted from",
         )
-    limit = min(model.max_length, model.config.max_position_embeddings)
     ours, theirs = (
-        build_cases(PromptEncoder.from_folder(path), model.template, min(model.answers), limit, count)
+        build_cases(
+            PromptEncoder.from_folder(path), model.template, model.config.vocab_size, model.max_length, count
+        )
         for path in (model.path, checkpoint.folder)
     )
     if ours != theirs:
@@ -170,12 +175,12 @@ def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> lis
     return ours
 
 
-def _outputs(engine: "Engine", batch: Sequence[Prompt], answers: Sequence[int]) -> tuple[Outputs, float]:
+def _run(engine: "Engine", batch: Sequence[Prompt], rows: Callable[[], FloatArray]) -> tuple[Outputs, float]:
     """What the engine gives, and the seconds that its encode took."""
     started = time.perf_counter()
     hidden = engine.encode(batch)
     seconds = time.perf_counter() - started
-    return Outputs(hidden, engine.output_rows(answers)), seconds
+    return Outputs(hidden, rows()), seconds
 
 
 def _layer_errors(expected: FloatArray, found: FloatArray) -> tuple[float, ...]:
