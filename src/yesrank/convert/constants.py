@@ -5,7 +5,7 @@
     u4   as u8 over [O, G, S], then Reshape to [O, I] before the last Convert
     bf16, f16   Convert f32
 
-Constants copy their arrays: OpenVINO would not keep a shared one alive, and the array is freed at once anyway.
+Constants own a copy of their array, since OpenVINO would not keep the array itself alive.
 """
 
 import numpy as np
@@ -53,8 +53,10 @@ def _dequantised(name: str, values: Node, packed: Packed) -> Node:
 
 
 def _constant(name: str, kind: str, shape: tuple[int, ...], values: Array) -> Node:
-    tensor = ov.Tensor(values, list(shape), _TYPES[kind])
-    return _named(op.Constant(tensor), name)
+    shared = ov.Tensor(values, list(shape), _TYPES[kind])
+    owned = ov.Tensor(_TYPES[kind], list(shape))
+    shared.copy_to(owned)
+    return _named(op.Constant(owned), name)
 
 
 def _named(node: Node, name: str) -> Node:

@@ -26,7 +26,9 @@ from yesrank.types import FloatArray
 _MASKED = np.float32(-65504)  # the least float16: finite, so that a row without any visible key stays finite
 
 
-def build(config: Qwen3Config, packed: Callable[[str], Packed], norm: Callable[[str], FloatArray]) -> ov.Model:
+def build(
+    config: Qwen3Config, packed: Callable[[str], Packed], norm: Callable[[str], FloatArray]
+) -> ov.Model:
     """The model. packed: a matrix by its checkpoint name; norm: a norm weight by its checkpoint name."""
     return _Builder(config, packed, norm).model()
 
@@ -104,7 +106,9 @@ class _Builder:
         times = config.num_attention_heads // config.num_key_value_heads
         if times == 1:
             return x
-        wide = ops.broadcast(ops.unsqueeze(x, _int(2)), _ints(1, 1, times, 1, 1), broadcast_spec="BIDIRECTIONAL")
+        wide = ops.broadcast(
+            ops.unsqueeze(x, _int(2)), _ints(1, 1, times, 1, 1), broadcast_spec="BIDIRECTIONAL"
+        )
         return ops.reshape(wide, _ints(0, config.num_attention_heads, -1, config.head_dim), special_zero=True)
 
     def _rotate(self, x: Node) -> Node:
@@ -120,7 +124,9 @@ class _Builder:
         """cos and sin, each [B, 1, L, head_dim]."""
         size = self._config.head_dim
         exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
-        frequencies = (np.float32(1) / np.float32(self._config.rope_theta) ** exponents).reshape(1, size // 2, 1)
+        frequencies = (np.float32(1) / np.float32(self._config.rope_theta) ** exponents).reshape(
+            1, size // 2, 1
+        )
         positions = ops.convert(ops.unsqueeze(self._positions, _int(1)), "f32")
         angles = ops.matmul(ops.constant(frequencies.astype(np.float32)), positions, False, False)
         angles = ops.transpose(angles, _ints(0, 2, 1))

@@ -49,7 +49,7 @@ def group_size(width: int) -> int | None:
 
 
 def widen(block: Array) -> FloatArray:
-    """bfloat16, float16 or float32 -> float32, exactly."""
+    """bfloat16, float16, float32 or 8-bit integers -> float32, exactly."""
     if block.dtype == ml_dtypes.bfloat16:
         bits = block.view(np.uint16).astype(np.uint32)
         bits <<= np.uint32(16)
