@@ -16,6 +16,7 @@ import openvino as ov
 from openvino import Node
 from openvino import opset13 as ops
 from openvino.op.util import Variable, VariableInfo
+from openvino.utils.node_factory import NodeFactory
 
 from yesrank import qwen3
 from yesrank.convert.constants import matrix, vector
@@ -66,7 +67,7 @@ class _Builder:
         y = self._rms_norm(x, qwen3.layer_name(layer, "input_layernorm.weight"), rank=3)
         x = ops.add(x, self._attention(y, layer))
         y = self._rms_norm(x, qwen3.layer_name(layer, "post_attention_layernorm.weight"), rank=3)
-        gate = ops.swish(self._linear(y, layer, "mlp.gate_proj"))
+        gate = _silu(self._linear(y, layer, "mlp.gate_proj"))
         inner = ops.multiply(gate, self._linear(y, layer, "mlp.up_proj"))
         return ops.add(x, self._linear(inner, layer, "mlp.down_proj"))
 
@@ -170,6 +171,11 @@ def _matmul(x: Node, weight: Node, module: str) -> Node:
     node = ops.matmul(x, weight, False, True)
     node.set_friendly_name(f"__module.{module}/ov_ext::linear/MatMul")
     return node
+
+
+def _silu(x: Node) -> Node:
+    """Swish without its optional second input, which ops.swish always adds and which prevents the MLP fusion."""
+    return NodeFactory("opset4").create("Swish", [x.output(0)])
 
 
 def _split_heads(x: Node, heads: int, size: int) -> Node:
