@@ -95,6 +95,10 @@ def test_openvino_stays_in_its_rooms(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nobody_needs_torch(path: Path) -> None:
     names = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}
+    if (
+        path.relative_to(PACKAGE).as_posix() == "convert/tokenizer.py"
+    ):  # an extra, which asks for it in a message
+        names -= {"transformers"}
     assert not names & {"torch", "transformers", "optimum"}, "PyTorch is for tests/parity only"
 
 

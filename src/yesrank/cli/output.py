@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_WITHOUT_TERMINAL = 100
+BAR = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -55,7 +56,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in one_line)
 
 
-def bar(share: float, width: int = 8) -> str:
+def bar(share: float, width: int = BAR) -> str:
     """A bar of `width` cells filled to `share` in [0, 1], in eighths of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)

@@ -32,6 +32,9 @@ _BUILT_IN = (
 )
 
 
+_ID_WIDTH = 24
+
+
 def rerank(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What is looked for.", show_default=False)],
     documents: Annotated[
@@ -117,16 +120,26 @@ def as_table(
     ranking: "Ranking", passages: Sequence[Passage], *, logits: bool = True, title: str | None = None
 ) -> Table:
     """A ranking as a table, one line a document. A document that was cut is marked in the text column."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("", justify="right", style="dim", no_wrap=True)
-    table.add_column("score", no_wrap=True)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=True
+    )
+    table.add_column("", justify="right", style="dim", min_width=len(str(len(ranking))))
+    table.add_column("score", min_width=len("0.000 ") + output.BAR)
     if logits:
-        table.add_column("logit", justify="right", no_wrap=True)
+        table.add_column("logit", justify="right", min_width=6)
     named = any(passages[hit.index].id is not None for hit in ranking)
-    table.add_column("id" if named else "#", justify="right", style="cyan", no_wrap=True)
+    names = [passages[hit.index].id or str(hit.index) for hit in ranking]
+    width = min(max(map(len, names), default=1), _ID_WIDTH)
+    table.add_column(
+        "id" if named else "#",
+        justify="right",
+        style="cyan",
+        no_wrap=True,
+        min_width=width,
+        max_width=_ID_WIDTH,
+    )
     table.add_column("document", no_wrap=True, overflow="ellipsis", ratio=1)
-    for rank, hit in enumerate(ranking, start=1):
-        name = passages[hit.index].id if named else None
+    for rank, (hit, name) in enumerate(zip(ranking, names, strict=True), start=1):
         text = Text(output.printable(hit.document))
         if hit.truncated:
             text = Text("[cut] ", style="yellow") + text
@@ -134,5 +147,5 @@ def as_table(
         cells: list[str | Text] = [str(rank), score]
         if logits:
             cells.append(f"{hit.logit:+.2f}")
-        table.add_row(*cells, Text(output.printable(name or str(hit.index))), text)
+        table.add_row(*cells, Text(output.printable(name)), text)
     return table

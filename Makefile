@@ -1,0 +1,61 @@
+# Everything works on a fresh machine that has make and python3 (3.11 or later) with venv.
+PYTHON ?= python3
+VENV := .venv
+PARITY_VENV := .venv-parity
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-parity check format docs bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## rank the passages of a few questions with the built-in model
+	$(BIN)/yesrank demo
+
+test: $(VENV)/.dev ## unit tests
+	$(BIN)/python -m pytest tests/unit
+
+test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
+	$(PARITY_VENV)/bin/python -m pytest tests/parity
+
+check: $(VENV)/.dev ## style, types, layers and documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/unit/test_layers.py
+	$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/.dev ## put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write docs/cli.md anew
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.dev ## compare speed with other engines (see benchmarks/README.md)
+	$(BIN)/python benchmarks/compare.py
+
+clean: ## remove the environments and caches
+	rm -rf $(VENV) $(PARITY_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is too old: yesrank needs Python 3.11 or later (make PYTHON=python3.12 ...)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+# torch first and alone, from the index of CPU builds: the packages that come after it would pull a CUDA build
+$(PARITY_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(PARITY_VENV)
+	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0
+	$(PARITY_VENV)/bin/python $(PIP) -e '.[dev,parity]'
+	@touch $@
