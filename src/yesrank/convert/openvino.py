@@ -52,12 +52,13 @@ class _Builder:
 
     def model(self) -> ov.Model:
         config = self._config
+        # The two largest matrices come first, while little else is in memory.
         table = self._weight(qwen3.EMBEDDING)
+        head = table if config.tie_word_embeddings else self._weight(qwen3.HEAD)
         x = ops.gather(table, ops.convert(self._ids, "i32"), _int(0, np.int32))
         for layer in range(config.num_hidden_layers):
             x = self._layer(x, layer)
         x = self._rms_norm(x, qwen3.FINAL_NORM, rank=3)
-        head = table if config.tie_word_embeddings else self._weight(qwen3.HEAD)
         logits = _matmul(x, head, "lm_head")
         logits.output(0).set_names({"logits"})
         parameters = [self._ids, self._mask_input, self._positions, self._beams]

@@ -74,7 +74,7 @@ def convert(
     planned = planned_bytes(checkpoint.config, weights)
     answers = _answers(checkpoint)
     needed = planned + _overhead(checkpoint)
-    meter = _Meter(checkpoint.config, weights, planned, progress)
+    meter = _Meter(len(qwen3.tensors(checkpoint.config)), planned, progress)
     with staged(target, needed) as folder, ThreadPoolExecutor(1) as hasher:
         hashes = {path.name: hasher.submit(sha256, path) for path in checkpoint.files}
         _write_model(folder, checkpoint, weights, meter)
@@ -104,24 +104,21 @@ def convert(
 class _Meter:
     """Turns what is finished into calls of the progress function."""
 
-    def __init__(
-        self, config: Qwen3Config, weights: str, planned: int, progress: ConvertProgress | None
-    ) -> None:
-        self._sizes = {
-            name: stored_bytes(weights, name, shape) for name, shape in qwen3.tensors(config).items()
-        }
-        self._total = 3 * planned  # packed, written, read back
+    def __init__(self, tensors: int, planned: int, progress: ConvertProgress | None) -> None:
+        self._of_tensors, self._total = tensors, 3 * planned  # packed, written, read back
         self._progress = progress
-        self._tensors = self._bytes = 0
+        self._tensors, self._bytes = 0, 0.0
 
-    def packed(self, name: str) -> None:
+    def packed(self) -> None:
+        """One more tensor is packed."""
         self._tensors += 1
-        self.did(self._sizes[name])
+        self.did(0)
 
-    def did(self, size: int) -> None:
+    def did(self, size: float) -> None:
+        """So many more bytes are done."""
         self._bytes = min(self._bytes + size, self._total)
         if self._progress is not None:
-            self._progress(self._tensors, len(self._sizes), self._bytes, self._total)
+            self._progress(self._tensors, self._of_tensors, int(self._bytes), self._total)
 
 
 def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: _Meter) -> None:
@@ -129,12 +126,14 @@ def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: _Met
     with Packer(checkpoint, weights) as packer:
 
         def matrix(name: str) -> Packed:
-            packed = packer.pack(name)
-            meter.packed(name)
+            shape = checkpoint.shape(name)
+            row = stored_bytes(weights, name, shape) / shape[0]
+            packed = packer.pack(name, lambda rows: meter.did(rows * row))
+            meter.packed()
             return packed
 
         def norm(name: str) -> FloatArray:
-            meter.packed(name)
+            meter.packed()
             return checkpoint.float32(name)
 
         model = emitter.build(checkpoint.config, matrix, norm)

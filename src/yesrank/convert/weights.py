@@ -1,6 +1,7 @@
 """A checkpoint's matrices, read in blocks of rows and packed on all cores."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -69,24 +70,27 @@ class Packer:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def pack(self, name: str) -> Packed:
+    def pack(self, name: str, did: Callable[[int], None]) -> Packed:
         """A matrix by its checkpoint name, as it is to be stored.
 
-        Raises CheckpointError where it holds NaN or infinity or cannot be read, ConversionError where a
-        value is too large for the float16 that was asked for.
+        did: called with the number of rows finished since the last call, in the caller's thread. Raises
+        CheckpointError where the matrix holds NaN or infinity or cannot be read, ConversionError where a value
+        is too large for the float16 that was asked for.
         """
         rows, width = self._checkpoint.shape(name)
         kind = stored_kind(self._weights, name, width)
         packed = _allocate(kind, rows, width)
 
-        def block(start: int) -> None:
+        def block(start: int) -> int:
             where = slice(start, min(start + step, rows))
             source = self._checkpoint.rows(name, where.start, where.stop)
             _refuse_non_finite(name, source)
             _write(name, packed, where, source)
+            return len(source)
 
         step = max(1, _BLOCK // width)
-        list(self._pool.map(block, range(0, rows, step)))
+        for finished in self._pool.map(block, range(0, rows, step)):
+            did(finished)
         self._checkpoint.release()
         if packed.scale is not None:
             _refuse_overflow(name, packed.scale)
