@@ -6,10 +6,13 @@ from yesrank.types import FloatArray
 
 
 def logits(hidden: FloatArray, rows: FloatArray) -> FloatArray:
-    """yes logit minus no logit. hidden: float32 [N, D]; rows: float32 [2, D], yes first; returns float32 [N]."""
-    direction = rows[0] - rows[1]
-    result: FloatArray = (hidden.astype(np.float32, copy=False) @ direction).astype(np.float32, copy=False)
-    return result
+    """yes logit minus no logit. hidden: float32 [N, D]; rows: float32 [2, D], yes first; returns float32 [N].
+
+    Summed row by row rather than by a matrix product, whose rounding depends on the row's place: equal hidden
+    states must give equal logits.
+    """
+    direction = (rows[0] - rows[1]).astype(np.float64)
+    return np.sum(hidden * direction, axis=1).astype(np.float32)
 
 
 def scores(logit: FloatArray) -> FloatArray:

@@ -1,0 +1,35 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yesrank.engine.openvino.batching import calls, padded_batches
+
+ranges = st.lists(st.tuples(st.integers(0, 100), st.integers(1, 300)), max_size=40).map(
+    lambda pairs: [(start, start + length) for start, length in pairs]
+)
+
+
+@given(ranges, st.integers(1, 200), st.integers(1, 10))
+def test_every_token_runs_once_and_in_order_within_the_limits(spans, tokens, sequences) -> None:
+    done = [start for start, _ in spans]
+    for call in calls(spans, tokens, sequences):
+        assert 0 < sum(span.stop - span.start for span in call) <= tokens
+        assert len(call) <= sequences
+        assert len({span.sequence for span in call}) == len(call)
+        for span in call:
+            assert span.start == done[span.sequence] < span.stop
+            done[span.sequence] = span.stop
+    assert done == [stop for _, stop in spans]
+
+
+@given(ranges, st.integers(1, 200))
+def test_calls_are_full_but_for_the_last(spans, tokens) -> None:
+    sizes = [sum(span.stop - span.start for span in call) for call in calls(spans, tokens, 1000)]
+    assert all(size == tokens for size in sizes[:-1])
+
+
+@given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 500))
+def test_padded_batches_hold_every_sequence_once(lengths, tokens) -> None:
+    batches = list(padded_batches(lengths, tokens))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= tokens

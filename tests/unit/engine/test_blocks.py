@@ -1,0 +1,84 @@
+import numpy as np
+import openvino as ov
+
+from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
+
+SHAPE = (2, 1, 4, 8)  # layers, KV heads, tokens a block, head size
+
+
+def pool(capacity: int = 4) -> BlockPool:
+    return BlockPool(SHAPE, capacity, ov.Type.f32)
+
+
+def test_growing_keeps_what_taken_blocks_hold() -> None:
+    blocks = pool()
+    taken = [blocks.take() for _ in range(3)]
+    for block in taken:
+        for key, value in blocks.tensors():
+            key.data[block], value.data[block] = block + 1, -block - 1
+    blocks.give([taken[1]])
+    assert blocks.reserve(6)
+    assert blocks.grown
+    for block in (taken[0], taken[2]):
+        for key, value in blocks.tensors():
+            assert (key.data[block] == block + 1).all()
+            assert (value.data[block] == -block - 1).all()
+    fresh = {blocks.take() for _ in range(6)}
+    assert not fresh & {taken[0], taken[2]}
+
+
+def test_reserving_what_is_free_changes_nothing() -> None:
+    blocks = pool()
+    assert not blocks.reserve(4)
+    assert not blocks.grown
+
+
+def test_reset_forgets_growth() -> None:
+    blocks = pool()
+    blocks.reserve(100)
+    blocks.reset()
+    assert not blocks.grown
+    assert len({blocks.take() for _ in range(4)}) == 4
+
+
+def test_copy_copies_all_layers() -> None:
+    blocks = pool()
+    a, b = blocks.take(), blocks.take()
+    for key, value in blocks.tensors():
+        key.data[a], value.data[a] = np.random.rand(*SHAPE[1:]), np.random.rand(*SHAPE[1:])
+    blocks.copy(a, b)
+    for key, value in blocks.tensors():
+        assert (key.data[a] == key.data[b]).all()
+        assert (value.data[a] == value.data[b]).all()
+
+
+def test_keys_name_everything_before_a_block() -> None:
+    ids = list(range(10))
+    keys = block_keys(ids, 4)
+    assert len(keys) == 2  # the third block is not full
+    assert block_keys([*ids[:8], 99, 98], 4) == keys
+    assert block_keys([5, *ids[1:]], 4)[1] != keys[1]  # the same second block after another first one
+
+
+def test_prefix_cache_finds_the_longest_beginning() -> None:
+    blocks = pool()
+    cache = PrefixCache(blocks, 10 * blocks.block_bytes)
+    one, two, three = b"1", b"2", b"3"
+    assert cache.add(one, 10)
+    assert cache.add(two, 11)
+    assert not cache.add(one, 12)
+    assert cache.find([one, two, three]) == [10, 11]
+    assert cache.find([three, one]) == []
+
+
+def test_prefix_cache_drops_the_least_recently_used_chain_from_its_end() -> None:
+    blocks = pool(8)
+    cache = PrefixCache(blocks, 2 * blocks.block_bytes)
+    for key in (b"a1", b"a2", b"b1"):
+        cache.add(key, blocks.take())
+    cache.find([b"a1", b"a2"])
+    cache.find([b"b1"])
+    cache.trim()
+    assert cache.find([b"a1", b"a2"]) == cache.find([b"a1"])
+    assert len(cache.find([b"a1", b"a2"])) == 1
+    assert len(cache.find([b"b1"])) == 1
