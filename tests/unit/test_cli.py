@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import WordOverlapReranker
+from stand_ins import WordOverlapReranker
 from typer.testing import CliRunner, Result
 
 from yesrank.cli import output

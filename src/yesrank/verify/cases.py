@@ -14,7 +14,7 @@ from yesrank.tokens import PromptEncoder
 from yesrank.types import Prompt
 
 GOLDEN = "published"
-_RANDOM_LENGTHS = (1, 17, 96, 200)  # one token; less, about and more than a cache block or two
+_RANDOM_LENGTHS = (1, 17, 96)  # one token; less, and more, than a block of the cache
 
 
 @dataclass(frozen=True, slots=True)

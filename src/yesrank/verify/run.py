@@ -106,7 +106,7 @@ def verify(
             judge.layer_states(batch), layer_states(model.path, batch, device=device, precision=precision)
         )
     weights, arithmetic = weights_of(model), arithmetic_of(info)
-    tolerance = tolerance_for(weights, arithmetic)
+    tolerance = tolerance_for(weights, arithmetic, checkpoint.config.num_hidden_layers)
     comparison = compare([case.group for case in cases], expected, found, tolerance)
     golden = _golden(model, checkpoint, cases, expected, found)
     return Report(
