@@ -53,9 +53,10 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python $(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.runtime
 
-# torch first and alone, from the index of CPU builds: the packages that come after it would pull a CUDA build
+# torch first and alone: chosen together with the other packages it may become a CUDA build of several gigabytes.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu names the index of CPU builds, where the usual one has none.
 $(PARITY_VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(PARITY_VENV)
-	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0
+	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(PARITY_VENV)/bin/python $(PIP) -e '.[dev,parity]'
 	@touch $@
