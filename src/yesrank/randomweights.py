@@ -65,7 +65,6 @@ _DTYPES: dict[str, tuple[str, Any]] = {
     "f16": ("F16", np.float16),
     "f32": ("F32", np.float32),
 }
-_STD = 0.02
 _BLOCK = (
     1_000_003  # drawn values, repeated through a tensor; a prime, so that no two rows of a matrix are equal
 )
@@ -84,15 +83,17 @@ def write_random_checkpoint(
 
     config: a configuration, or the name of one of PRESETS. dtype: bf16, f16 or f32. shards: number of
     safetensors files; more than one come with an index. tokenizer: a folder whose tokenizer.json and
-    tokenizer_config.json are copied. Matrices are normal with deviation 0.02, norms lie in 1 +- 0.1; the same
-    seed gives the same bytes. Raises InputError for an unknown preset or dtype.
+    tokenizer_config.json are copied. Matrices are normal with deviation 0.64 / sqrt(hidden_size), which is 0.02
+    for the 0.6B and keeps activations of order one at any width; norms lie in 1 +- 0.1. The same seed gives the
+    same bytes. Raises InputError for an unknown preset or dtype.
     """
     config = _config(config)
     code, kind = _dtype(dtype)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config_json(config), indent=2) + "\n", encoding="utf-8")
     block = np.random.default_rng(seed).standard_normal(_BLOCK, dtype=np.float32)
-    matrices, norms = (block * _STD).astype(kind), (1 + 0.1 * np.tanh(block)).astype(kind)
+    matrices = (block * np.float32(0.64 / np.sqrt(config.hidden_size))).astype(kind)
+    norms = (1 + 0.1 * np.tanh(block)).astype(kind)
     shapes = qwen3.tensors(config)
     files = _shard_names(shapes, shards, np.dtype(kind).itemsize)
     offset = 0

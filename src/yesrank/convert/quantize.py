@@ -88,7 +88,7 @@ def symmetric(weights: FloatArray) -> tuple[npt.NDArray[np.int8], FloatArray]:
 
     The scale takes the sign that puts the largest magnitude at -128, the end with one more level.
     """
-    low = np.abs(weights.min(axis=-1, keepdims=True))
+    low = -weights.min(axis=-1, keepdims=True)
     high = weights.max(axis=-1, keepdims=True)
     scale = np.where(low >= high, low, -high) / np.float32(128)
     scale = np.where(np.abs(scale) < _EPS, _EPS, scale)

@@ -25,9 +25,9 @@ def staged(target: Path, needed: int) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         raise InputError("target", f"{target} exists already", "remove it first, or name a new folder")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(target)
-        _check_space(target.parent, needed)
+        _check_space(next(folder for folder in target.absolute().parents if folder.is_dir()), needed)
+        target.parent.mkdir(parents=True, exist_ok=True)
         staging = target.parent / f".{target.name}.partial-{os.getpid()}"
         staging.mkdir()
     except OSError as error:
@@ -71,7 +71,7 @@ def _readable(size: int) -> str:
 def _remove_stale(target: Path) -> None:
     """Removes what conversions to the same target left behind when they were killed."""
     pattern = re.compile(re.escape(f".{target.name}.partial-") + r"(\d+)")
-    for path in target.parent.iterdir():
+    for path in target.parent.iterdir() if target.parent.is_dir() else ():
         match = pattern.fullmatch(path.name)
         if match and (int(match[1]) == os.getpid() or not psutil.pid_exists(int(match[1]))):
             shutil.rmtree(path, ignore_errors=True)
