@@ -1,11 +1,15 @@
 """The parts of bench that can be wrong without being slow."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from yesrank.bench import bench
 from yesrank.bench.ceiling import measure_ceiling, useful_work
 from yesrank.bench.documents import synthetic_documents, synthetic_query
 from yesrank.bench.memory import PeakMemory
+from yesrank.bench.run import percentile
 from yesrank.qwen3 import Qwen3Config
 
 CONFIG = Qwen3Config(8, 16, 3, 2, 1, 4, 100, 512, 1e-6, 1e6, True)
@@ -58,3 +62,19 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
         memory._stop.wait(0.05)
         del block
     assert memory.peak - memory.start > 50 << 20
+
+
+def test_the_whole_on_a_small_model(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yesrank.bench.ceiling._SECONDS", 0.0)
+    monkeypatch.setattr("yesrank.bench.run._LATENCY_SECONDS", 0.0)
+    result = bench(str(folders["int8"]), documents=4, words=10, repeat=2)
+    assert [latency.documents for latency in result.latencies] == [1, 4]
+    assert all(latency.runs == 2 and 0 < latency.p50 <= latency.p99 for latency in result.latencies)
+    assert result.cold.tokens_per_second > result.cold.document_tokens_per_second > 0
+    assert 0 < result.cold.ceiling_bf16 < 1
+    assert result.load_seconds > 0
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 1), (10, 10), (100, 99), (1000, 990)])
+def test_percentile_is_a_value_that_occurred(count: int, expected: int) -> None:
+    assert percentile(range(count, 0, -1), 0.99) == expected

@@ -243,3 +243,17 @@ def test_size(count: float, text: str) -> None:
 
 def test_printable_keeps_text_and_replaces_what_a_terminal_would_obey() -> None:
     assert output.printable("a\tb\nc \x9b \ud800 é 日本") == "a b c � � é 日本"
+
+
+# doctor
+
+
+def test_doctor_reports_the_machine_and_the_self_test(fake_reranker: type[WordOverlapReranker]) -> None:
+    done = invoke("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert found["self_test"] == "ok"
+    assert "CPU" in found["devices"]
+    assert found["packages"]["openvino"]
+    assert found["cores"] >= 1
+    assert "built-in model" in invoke("doctor").stdout
