@@ -12,7 +12,8 @@ def logits(hidden: FloatArray, rows: FloatArray) -> FloatArray:
     states must give equal logits.
     """
     direction = (rows[0] - rows[1]).astype(np.float64)
-    return np.sum(hidden * direction, axis=1).astype(np.float32)
+    result: FloatArray = np.sum(hidden * direction, axis=1).astype(np.float32)
+    return result
 
 
 def scores(logit: FloatArray) -> FloatArray:

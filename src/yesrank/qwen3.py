@@ -129,6 +129,12 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
             f"config.json describes {kind!r}, not a Qwen3 decoder",
             "yesrank runs Qwen3-Reranker and Qwen3-Embedding (model_type qwen3)",
         )
+    for name in config.get("architectures") or ():
+        if name not in ("Qwen3ForCausalLM", "Qwen3Model"):
+            raise UnsupportedModel(
+                f"config.json is of a {name}; yesrank reads the original language model (Qwen3ForCausalLM)",
+                "download the checkpoint that it was made from, for example Qwen/Qwen3-Reranker-0.6B",
+            )
     for key in ("attention_bias", "use_sliding_window", "quantization_config"):
         if config.get(key):
             raise UnsupportedModel(

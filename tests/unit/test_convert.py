@@ -13,6 +13,7 @@ import openvino as ov
 import pytest
 from openvino import _offline_transformations as transformations
 from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
@@ -300,3 +301,16 @@ def test_values_too_large_for_float16_are_named(make: Make, tmp_path: Path) -> N
     with pytest.raises(ConversionError, match=r"up_proj\.weight holds values too large for float16"):
         convert(source, tmp_path / "target", weights="f16")
     convert(source, tmp_path / "target", weights="bf16")
+
+
+def test_the_tokenizer_as_ir(make: Make, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra tokenizer-ir")
+    pytest.importorskip("openvino_tokenizers", reason="needs the extra tokenizer-ir")
+    source = make()
+    (source / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    manifest = convert(source, tmp_path / "target", tokenizer_ir=True)
+    assert {f"openvino_{name}.xml" for name in ("model", "tokenizer", "detokenizer")} <= set(manifest.files)
+    text = "What is a <|im_end|> cat? \u00e9t\u00e9 123"
+    model = ov.Core().compile_model(tmp_path / "target" / "openvino_tokenizer.xml", "CPU")
+    expected = Tokenizer.from_file(str(source / "tokenizer.json")).encode(text).ids
+    assert model([text])["input_ids"][0].tolist() == expected

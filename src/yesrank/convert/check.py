@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import openvino as ov
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert.quantize import Array, unpack_u4, widen
+from yesrank.convert.quantize import LEVELS, Array, unpack_u4, widen
 from yesrank.convert.weights import stored_kind
 from yesrank.errors import ConversionError
 from yesrank.qwen3 import Qwen3Config
@@ -16,8 +17,8 @@ from yesrank.types import FloatArray
 
 _ROWS = 8  # of each matrix: the first, the last and others spread evenly between them
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
-_LEVELS = {"u8": 255, "i8": 128, "u4": 15}
 _F16_ROUNDING, _F16_STEP = 2.0**-11, 2.0**-25  # half a unit in the last place: relative, and of subnormals
+_BF16_STEP = 2.0**-134
 
 
 def check(folder: Path, checkpoint: Checkpoint, weights: str, planned: int) -> None:
@@ -71,16 +72,14 @@ def _stored_row(
     """A row as float32, and how far it may be from the source."""
     values = _data(constants, name)
     if kind == "bf16":
-        return (values[row].view(np.uint16).astype(np.uint32) << 16).view(np.float32), np.abs(
-            source
-        ) * 2.0**-8
+        return widen(values[row].view(ml_dtypes.bfloat16)), np.abs(source) * 2.0**-8 + _BF16_STEP
     if kind == "f16":
         return widen(values[row]), np.abs(source) * _F16_ROUNDING + _F16_STEP
     scale = widen(_data(constants, f"{name}/scale")[row])
     found = _levels(constants, name, kind, row, source.size) * scale
     # A symmetric row clips its upper end by up to a whole level; all others round by half of one.
     rounding = np.abs(scale) * (1.0 if kind == "i8" else 0.5) * 1.001
-    bound = rounding + _LEVELS[kind] * (np.abs(scale) * _F16_ROUNDING + _F16_STEP)
+    bound = rounding + LEVELS[kind] * (np.abs(scale) * _F16_ROUNDING + _F16_STEP)
     return found, np.broadcast_to(bound, found.shape).reshape(-1)
 
 

@@ -17,8 +17,9 @@ from yesrank.types import FloatArray
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
 
-FLOAT_KINDS = ("bf16", "f16")
 GROUP_SIZES = (128, 64, 32)
+LEVELS = {"u8": 255, "i8": 128, "u4": 15}
+"""By kind: how many scales a weight may be away from zero."""
 _EPS = np.float32(np.finfo(np.float32).eps)  # NNCF's least scale: keeps a row of zeros from dividing by zero
 
 

@@ -1,9 +1,12 @@
 """Checkpoint -> model folder: reads, packs, writes, checks, and only then shows the result."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 import openvino as ov
@@ -75,8 +78,7 @@ def convert(
     answers = _answers(checkpoint)
     needed = planned + _overhead(checkpoint)
     meter = _Meter(len(qwen3.tensors(checkpoint.config)), planned, progress)
-    with staged(target, needed) as folder, ThreadPoolExecutor(1) as hasher:
-        hashes = {path.name: hasher.submit(sha256, path) for path in checkpoint.files}
+    with staged(target, needed) as folder, _hashing(checkpoint.files) as hashes:
         _write_model(folder, checkpoint, weights, meter)
         _copy(source, folder)
         rows = checkpoint.output_rows(list(answers.values()))
@@ -89,7 +91,7 @@ def convert(
             yesrank=version("yesrank"),
             source=name,
             revision=revision,
-            source_files={file: future.result() for file, future in hashes.items()},
+            source_files=hashes(),
             weights=weights,
             template=template,
             answers=answers,
@@ -99,6 +101,23 @@ def convert(
         )
         write_manifest(folder, manifest)
     return manifest
+
+
+@contextmanager
+def _hashing(files: Sequence[Path]) -> Iterator[Callable[[], dict[str, str]]]:
+    """Hashes files in the background, and gives up where the block is left early. Yields a wait for the result."""
+    left = Event()
+
+    def stop_if_left(_: int) -> None:
+        if left.is_set():
+            raise CancelledError
+
+    with ThreadPoolExecutor(1) as pool:
+        futures = {path.name: pool.submit(sha256, path, stop_if_left) for path in files}
+        try:
+            yield lambda: {name: future.result() for name, future in futures.items()}
+        finally:
+            left.set()
 
 
 class _Meter:
@@ -137,6 +156,8 @@ def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: _Met
             return checkpoint.float32(name)
 
         model = emitter.build(checkpoint.config, matrix, norm)
+    # As optimum-intel writes it: keeps float16 activations on GPUs from overflowing. CPUs ignore it.
+    model.set_rt_info("8.0", ["runtime_options", "ACTIVATIONS_SCALE_FACTOR"])
     model.set_rt_info(version("yesrank"), ["yesrank", "version"])
     model.set_rt_info(weights, ["yesrank", "weights"])
     ov.serialize(model, folder / "openvino_model.xml", folder / "openvino_model.bin")

@@ -11,6 +11,7 @@ import numpy as np
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.quantize import (
+    LEVELS,
     Array,
     Packed,
     asymmetric,
@@ -28,6 +29,7 @@ KINDS = ("int8", "bf16", "f16", "int8-sym", "int4")
 """How matrices may be stored. int4 keeps the embedding and the head in 8 bits."""
 
 _BLOCK = 1 << 18  # elements at a time: 1 MiB in float32, which stays in a core's cache
+_F16_MAX = 65504
 
 
 def stored_kind(weights: str, name: str, width: int) -> str:
@@ -93,7 +95,7 @@ class Packer:
             did(finished)
         self._checkpoint.release()
         if packed.scale is not None:
-            _refuse_overflow(name, packed.scale)
+            _refuse_overflow(name, packed.scale.astype(np.float32) * LEVELS[kind])
         if kind == "u4" and packed.zero_point is not None:
             packed = replace(packed, zero_point=pack_u4(packed.zero_point))
         return packed
@@ -152,7 +154,7 @@ def _write_scale(packed: Packed, where: slice, scale: FloatArray) -> None:
 
 
 def _refuse_overflow(name: str, stored: Array) -> None:
-    if not np.isfinite(stored).all():
+    if not (np.abs(stored) <= _F16_MAX).all():
         raise ConversionError(
             f"{name} holds values too large for float16",
             "convert with weights bf16, which has float32's range",

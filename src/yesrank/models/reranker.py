@@ -153,7 +153,7 @@ def _open_engine(folder: ModelFolder, engine: str, device: str, precision: str) 
     if folder.kind != "openvino":
         raise ModelError(
             f"{folder.path} is a checkpoint that has not been converted",
-            f"convert it: yesrank convert {folder.path} FOLDER (or engine='reference', which is slow)",
+            f"convert it: yesrank convert {folder.path} FOLDER",
         )
     from yesrank.engine.openvino import open_engine
 

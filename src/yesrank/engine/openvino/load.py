@@ -10,7 +10,7 @@ import openvino as ov
 from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.openvino import passes, weights
 from yesrank.engine.openvino.files import check_ir
-from yesrank.engine.openvino.mapping import release_pages
+from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
 from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
 from yesrank.errors import EngineError, InputError, ModelError, UnsupportedModel
@@ -54,10 +54,8 @@ def open_engine(
         note=_note(chosen, compressed=compressed, paged=paged),
     )
     engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
-    engine.encode(
-        [Prompt((0,))]
-    )  # the first call repacks the weights: do it here, then give the originals back
-    release_pages(data)
+    with pages_released(data):  # the first call repacks the weights, so it is made here
+        engine.encode([Prompt((0,))])
     return engine
 
 

@@ -74,8 +74,8 @@ def constant(node: Node) -> Array:
     kind: Type = node.get_element_type()
     shape: list[int] = list(node.get_output_shape(0))
     if kind == Type.bf16:  # handed out as float16 bits, whatever they mean
-        bits: Array = np.asarray(node.data)
-        return bits.view(ml_dtypes.bfloat16).reshape(shape)
+        floats: Array = np.asarray(node.data).view(ml_dtypes.bfloat16).reshape(shape)
+        return floats
     if kind in (Type.u4, Type.i4):
         return _unpack_nibbles(
             np.asarray(node.data).view(np.uint8).reshape(-1), shape, signed=kind == Type.i4
