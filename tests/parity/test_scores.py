@@ -1,0 +1,88 @@
+"""The whole way, from text to logit, against the model card's recipe and against sentence-transformers."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parity.conftest import Convert, Save
+from parity.models import Shape, card_logits
+from parity.texts import DOCUMENTS, INSTRUCTION, QUERY
+from yesrank import Reranker
+from yesrank.prompt import DEFAULT_INSTRUCTION
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+# The largest error of a logit, in units of 3.4: what a hidden state of the usual size in no particular direction gives
+# with these heads (rows of deviation 0.3 over 64 dims). Narrow random models amplify rounding more than trained ones.
+UNIT = 0.3 * (2 * 64) ** 0.5
+BOUNDS = {
+    ("bf16", "f32"): 1e-3 / UNIT,
+    ("f16", "f32"): 0.01,
+    ("bf16", "bf16"): 0.05,
+    ("int8", "int8"): 0.15,
+    ("int8", "bf16"): 0.15,
+}
+SHAPES = [Shape(layers=3), Shape(layers=3, tied=False)]
+
+# as sentence-transformers' own Qwen3-Reranker repository has it; {{ '...' }} keeps the newlines that Jinja would strip
+CHAT_TEMPLATE = """
+{%- set ns = namespace(instruct=INSTRUCT) -%}
+{%- for message in messages if message.role == "system" %}{% set ns.instruct = message.content %}{% endfor -%}
+{{- "<|im_start|>system\\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer can only be \\"yes\\" or \\"no\\".<|im_end|>\\n<|im_start|>user\\n" -}}
+{{- "<Instruct>: " + ns.instruct + "\\n<Query>: " + (messages | selectattr("role", "eq", "query") | map(attribute="content") | first) -}}
+{{- "\\n<Document>: " + (messages | selectattr("role", "eq", "document") | map(attribute="content") | first) -}}
+{{- "<|im_end|>\\n<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n" -}}
+"""
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def shape(request: pytest.FixtureRequest) -> Shape:
+    return request.param
+
+
+@pytest.mark.parametrize(("weights", "precision"), BOUNDS)
+@pytest.mark.parametrize("instruction", [DEFAULT_INSTRUCTION, INSTRUCTION], ids=["default", "own"])
+def test_logits_are_those_of_the_model_card(
+    shape: Shape, weights: str, precision: str, instruction: str, converted: Convert, saved: Save
+) -> None:
+    expected = card_logits(saved(shape, "bfloat16"), QUERY, DOCUMENTS, instruction)
+    assert expected.std() > 0.3
+    with Reranker(converted(shape, weights), precision=precision) as reranker:
+        found = logits(reranker, instruction)
+    assert np.abs(found - expected).max() < BOUNDS[weights, precision] * UNIT
+
+
+def test_the_reference_engine_scores_as_the_model_card(shape: Shape, saved: Save) -> None:
+    folder = saved(shape, "bfloat16")
+    with Reranker(folder, engine="reference") as reranker:
+        found = logits(reranker, DEFAULT_INSTRUCTION)
+    assert found == pytest.approx(card_logits(folder, QUERY, DOCUMENTS), abs=1e-3)
+
+
+def test_scores_are_those_of_a_cross_encoder(
+    shape: Shape, converted: Convert, saved: Save, tmp_path: Path
+) -> None:
+    """sentence-transformers has its own prompt (a chat template), batching and head: an independent opinion."""
+    sentence_transformers = pytest.importorskip("sentence_transformers", minversion="5.4")
+    folder = shutil.copytree(saved(shape, "bfloat16"), tmp_path / "model")
+    template = CHAT_TEMPLATE.replace("INSTRUCT", json.dumps(DEFAULT_INSTRUCTION), 1)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    encoder = sentence_transformers.CrossEncoder(
+        str(folder), device="cpu", model_kwargs={"dtype": torch.float32}, local_files_only=True
+    )
+    documents = [text for text in DOCUMENTS if text]
+    theirs = encoder.predict(
+        [(QUERY, text) for text in documents], activation_fn=torch.nn.Identity(), batch_size=4
+    )
+    with Reranker(converted(shape, "bf16"), precision="f32") as reranker:
+        hits = sorted(reranker.rank(QUERY, documents), key=lambda hit: hit.index)
+    assert [hit.logit for hit in hits] == pytest.approx(theirs, abs=1e-3)
+
+
+def logits(reranker: Reranker, instruction: str) -> np.ndarray:
+    hits = reranker.rank(QUERY, DOCUMENTS, instruction=instruction)
+    return np.array([hit.logit for hit in sorted(hits, key=lambda hit: hit.index)])
