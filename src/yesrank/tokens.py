@@ -48,9 +48,16 @@ class PromptEncoder:
             raise ModelError(f"the tokenizer spells {word!r} with {len(ids)} tokens; a reranker's has one")
         return int(ids[0])
 
-    def prompts(self, frame: Frame, documents: Sequence[str], max_length: int) -> list[Prompt]:
+    def prompts(
+        self,
+        frame: Frame,
+        documents: Sequence[str],
+        max_length: int,
+        max_document_tokens: int | None = None,
+    ) -> list[Prompt]:
         """One Prompt a document, in order, each at most max_length ids; only documents are cut.
 
+        max_document_tokens: cut each document to so many of its own tokens as well.
         Raises InputError where prefix, instruction, query and suffix alone leave no room for a document.
         """
         shared = [*self._control.encode(frame.prefix).ids, *self._encode_user([frame.head])[0]]
@@ -63,6 +70,8 @@ class PromptEncoder:
                 "which leaves no room for a document",
                 "shorten the query or the instruction, or raise max_length",
             )
+        if max_document_tokens is not None:
+            room = min(room, max(1, max_document_tokens))
         bodies = self._encode_user([document_piece(document) for document in documents])
         return [
             Prompt((*shared, *body[:room], *suffix), shared=len(shared), truncated=len(body) > room)

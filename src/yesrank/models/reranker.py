@@ -73,8 +73,8 @@ class Reranker:
         if top_n is not None and (not isinstance(top_n, int) or top_n < 0):
             raise InputError("top_n", f"must be a whole number of 0 or more, not {top_n!r}")
         texts = _texts("documents", documents)
-        prompts = self._prompts(_text("query", query), texts, instruction)
-        logits, scores = self._judge(prompts, None)
+        prompts = self.prompts(query, texts, instruction=instruction)
+        logits, scores = self.judge(prompts)
         order = np.argsort(-logits, kind="stable")[: top_n or None]
         hits = tuple(
             Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, texts[i]) for i in order
@@ -101,13 +101,41 @@ class Reranker:
             for begin in range(0, len(queries), _PAIRS_AT_A_TIME):
                 part = slice(begin, begin + _PAIRS_AT_A_TIME)
                 prompts = [*self._by_query(queries[part], documents[part], instruction)]
-                results.append(self._judge(prompts, report))
+                results.append(self.judge(prompts, report))
                 truncated += [prompt.truncated for prompt in prompts]
                 tokens += sum(len(prompt.ids) for prompt in prompts)
         logits, scores = (
             (np.concatenate(column) for column in zip(*results, strict=True)) if results else _EMPTY
         )
         return PairScores(scores, logits, tuple(truncated), tokens)
+
+    def prompts(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        instruction: str | None = None,
+        max_document_tokens: int | None = None,
+    ) -> list[Prompt]:
+        """The first half of `rank`, for callers that batch on their own: text to token ids.
+
+        max_document_tokens cuts each document to so many of its own tokens, besides max_length. Raises InputError.
+        """
+        chosen = self._instruction if instruction is None else _text("instruction", instruction)
+        around = frame(self._template, chosen, _text("query", query))
+        return self._encoder.prompts(around, documents, self._max_length, max_document_tokens)
+
+    def judge(
+        self, prompts: Sequence[Prompt], progress: Progress | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """The second half of `rank`: (logits, scores), float32 [N] each. Raises EngineError, also for NaN."""
+        logits = head.logits(self._engine.encode(prompts, progress), self._rows)
+        if not np.isfinite(logits).all():
+            raise EngineError(
+                f"the engine returned NaN or infinity for {int((~np.isfinite(logits)).sum())} documents",
+                "the model folder may be damaged: yesrank verify FOLDER, or try --precision f32",
+            )
+        return logits, head.scores(logits)
 
     def close(self) -> None:
         """Frees the weights and caches."""
@@ -121,25 +149,11 @@ class Reranker:
     ) -> None:
         self.close()
 
-    def _prompts(self, query: str, documents: Sequence[str], instruction: str | None) -> list[Prompt]:
-        chosen = self._instruction if instruction is None else _text("instruction", instruction)
-        return self._encoder.prompts(frame(self._template, chosen, query), documents, self._max_length)
-
     def _by_query(
         self, queries: Sequence[str], documents: Sequence[str], instruction: str | None
     ) -> Iterator[Prompt]:
         for query, indices in groupby(range(len(queries)), queries.__getitem__):
-            yield from self._prompts(query, [documents[index] for index in indices], instruction)
-
-    def _judge(self, prompts: Sequence[Prompt], progress: Progress | None) -> tuple[FloatArray, FloatArray]:
-        """(logits, scores), float32 [N] each."""
-        logits = head.logits(self._engine.encode(prompts, progress), self._rows)
-        if not np.isfinite(logits).all():
-            raise EngineError(
-                f"the engine returned NaN or infinity for {int((~np.isfinite(logits)).sum())} documents",
-                "the model folder may be damaged: yesrank verify FOLDER, or try --precision f32",
-            )
-        return logits, head.scores(logits)
+            yield from self.prompts(query, [documents[index] for index in indices], instruction=instruction)
 
 
 _EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
