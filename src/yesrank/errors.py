@@ -9,6 +9,11 @@ YesrankError                 message and, where there is one, the next step to t
 ├── ConversionError          a conversion that could not be finished (nothing is left behind)
 │   └── NoSpace              not enough free disk, found out before anything is written
 ├── EngineError              a device that is absent, a run that failed
+├── ServerError              a request that the server cannot answer now (says when to try again)
+│   ├── QueueFull            more work is waiting than the limits allow
+│   ├── ModelLoading         the model is not ready yet
+│   ├── Draining             the server is shutting down
+│   └── DeadlineExceeded     the time that the request was given is over
 ├── VerificationFailed       a converted folder outside its stated tolerance
 └── MissingExtra             an optional dependency that is not installed
 """
@@ -60,6 +65,30 @@ class NoSpace(ConversionError):
 
 class EngineError(YesrankError):
     """A device that is absent, or a run that failed."""
+
+
+class ServerError(YesrankError):
+    """A request that cannot be answered now. retry_after: seconds after which it may be sent again, or None."""
+
+    def __init__(self, message: str, hint: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class QueueFull(ServerError):
+    """More work is waiting than the limits allow."""
+
+
+class ModelLoading(ServerError):
+    """The model is not ready yet: it is being loaded, or has to wait for memory."""
+
+
+class Draining(ServerError):
+    """The server finishes what it has accepted and takes nothing more."""
+
+
+class DeadlineExceeded(ServerError):
+    """The time that the request was given is over; what was left of its work is dropped."""
 
 
 class VerificationFailed(YesrankError):
