@@ -1,6 +1,6 @@
 """Small random models that transformers itself builds, saves and runs: the independent opinion.
 
-Imports of PyTorch and transformers lie inside the functions, so that a machine without them can still collect the tests.
+Imports of PyTorch and transformers lie inside the functions, so that the tests can be collected without them.
 """
 
 import json
@@ -13,6 +13,11 @@ import numpy as np
 
 from yesrank.prompt import DEFAULT_INSTRUCTION
 
+CARD_PREFIX = (
+    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
+    'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
+)
+CARD_SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 VOCABULARY = 1024  # a little more than the tests' tokenizer has: published models have unused rows, too
 F32 = {  # OpenVINO on the CPU, with nothing rounded on the way
     "INFERENCE_PRECISION_HINT": "f32",
@@ -138,20 +143,14 @@ def card_logits(
 ) -> np.ndarray:
     """The recipe of the model card of Qwen3-Reranker, through transformers in float32: yes minus no, float32 [N].
 
-    Written from the card and not from yesrank: its own texts, the tokenizer of transformers, left padding.
+    Written from the card and not from yesrank: its own texts (above), the tokenizer of transformers, left padding.
     """
     import torch
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    prefix = tokenizer.encode(
-        "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the "
-        'Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n',
-        add_special_tokens=False,
-    )
-    suffix = tokenizer.encode(
-        "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", add_special_tokens=False
-    )
+    prefix = tokenizer.encode(CARD_PREFIX, add_special_tokens=False)
+    suffix = tokenizer.encode(CARD_SUFFIX, add_special_tokens=False)
     pairs = [f"<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}" for document in documents]
     bodies = tokenizer(pairs, padding=False, return_attention_mask=False, add_special_tokens=False)[
         "input_ids"

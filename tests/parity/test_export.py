@@ -11,9 +11,9 @@ import pytest
 
 from parity.conftest import Save
 from parity.models import F32, Shape, last_logits, load, random_prompts
+from yesrank.checkpoint import Checkpoint
 from yesrank.engine.openvino import layer_states, open_engine
 from yesrank.engine.reference import ReferenceEngine
-from yesrank.checkpoint import Checkpoint
 from yesrank.types import Prompt
 
 pytest.importorskip("torch")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity.conftest import Convert, Save
-from parity.models import Shape, card_logits
+from parity.models import CARD_PREFIX, CARD_SUFFIX, Shape, card_logits
 from parity.texts import DOCUMENTS, INSTRUCTION, QUERY
 from yesrank import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
@@ -28,14 +28,14 @@ BOUNDS = {
 }
 SHAPES = [Shape(layers=3), Shape(layers=3, tied=False)]
 
-# as sentence-transformers' own Qwen3-Reranker repository has it; {{ '...' }} keeps the newlines that Jinja would strip
-CHAT_TEMPLATE = """
-{%- set ns = namespace(instruct=INSTRUCT) -%}
-{%- for message in messages if message.role == "system" %}{% set ns.instruct = message.content %}{% endfor -%}
-{{- "<|im_start|>system\\nJudge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the answer can only be \\"yes\\" or \\"no\\".<|im_end|>\\n<|im_start|>user\\n" -}}
-{{- "<Instruct>: " + ns.instruct + "\\n<Query>: " + (messages | selectattr("role", "eq", "query") | map(attribute="content") | first) -}}
-{{- "\\n<Document>: " + (messages | selectattr("role", "eq", "document") | map(attribute="content") | first) -}}
-{{- "<|im_end|>\\n<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n" -}}
+# sentence-transformers gives query and document to the chat template as messages of these two roles; expressions keep
+# the newlines at the end, which Jinja strips from plain text
+CHAT_TEMPLATE = """\
+{{- PREFIX + "<Instruct>: " + INSTRUCTION + "\\n<Query>: " -}}
+{{- messages | selectattr("role", "eq", "query") | map(attribute="content") | first -}}
+{{- "\\n<Document>: " -}}
+{{- messages | selectattr("role", "eq", "document") | map(attribute="content") | first -}}
+{{- SUFFIX -}}
 """
 
 
@@ -69,7 +69,13 @@ def test_scores_are_those_of_a_cross_encoder(
     """sentence-transformers has its own prompt (a chat template), batching and head: an independent opinion."""
     sentence_transformers = pytest.importorskip("sentence_transformers", minversion="5.4")
     folder = shutil.copytree(saved(shape, "bfloat16"), tmp_path / "model")
-    template = CHAT_TEMPLATE.replace("INSTRUCT", json.dumps(DEFAULT_INSTRUCTION), 1)
+    template = CHAT_TEMPLATE
+    for name, text in {
+        "PREFIX": CARD_PREFIX,
+        "INSTRUCTION": DEFAULT_INSTRUCTION,
+        "SUFFIX": CARD_SUFFIX,
+    }.items():
+        template = template.replace(name, json.dumps(text))
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     encoder = sentence_transformers.CrossEncoder(
         str(folder), device="cpu", model_kwargs={"dtype": torch.float32}, local_files_only=True
