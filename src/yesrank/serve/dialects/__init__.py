@@ -1,0 +1,94 @@
+"""The shapes that rerank clients speak: parse(body) -> RerankRequest, render(request, result) -> body.
+
+    recognise(path, body) ─► Dialect(name, parse, render, error)
+
+The body decides; the path only where the body does not. Whoever wants a certain dialect asks for it by name, in
+the body ("dialect": "voyage") or as the first part of the path (/voyage/v1/rerank).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from yesrank.serve.dialects.base import Dialect, ErrorRenderer
+from yesrank.serve.dialects.cohere import COHERE_V1, COHERE_V2, INFINITY, JINA, JINA_ONLY
+from yesrank.serve.dialects.embeddings import OPENAI_EMBEDDINGS, TEI_EMBED, refusal
+from yesrank.serve.dialects.mixedbread import MIXEDBREAD
+from yesrank.serve.dialects.openarc import OPENARC
+from yesrank.serve.dialects.tei import TEI
+from yesrank.serve.dialects.vllm_score import OWN as SCORE_ONLY
+from yesrank.serve.dialects.vllm_score import VLLM_SCORE
+from yesrank.serve.dialects.voyage import VOYAGE
+
+__all__ = ["DIALECTS", "PREFIXES", "Dialect", "ErrorRenderer", "recognise", "refusal"]
+
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        COHERE_V1,
+        COHERE_V2,
+        JINA,
+        INFINITY,
+        TEI,
+        VOYAGE,
+        OPENARC,
+        VLLM_SCORE,
+        MIXEDBREAD,
+        OPENAI_EMBEDDINGS,
+        TEI_EMBED,
+    )
+}
+"""All dialects by name."""
+
+PREFIXES: Mapping[str, Dialect] = {
+    "jina": JINA,
+    "infinity": INFINITY,
+    "tei": TEI,
+    "voyage": VOYAGE,
+    "openarc": OPENARC,
+    "mixedbread": MIXEDBREAD,
+}
+"""What may stand first in a path, or under "dialect" in a body, to ask for a dialect by name."""
+
+_BY_LAST_PART = {"score": VLLM_SCORE, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
+
+
+def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
+    """The dialect of a request. Never fails: a body that fits none gets Cohere's, whose parse says what is missing."""
+    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    parts = [part for part in path.lower().split("/") if part]
+    return _asked_for(parts, fields) or _by_body(fields) or _by_path(parts)
+
+
+def _asked_for(parts: list[str], fields: Mapping[str, Any]) -> Dialect | None:
+    name = fields.get("dialect")
+    if isinstance(name, str):
+        found = PREFIXES.get(name) or DIALECTS.get(name)
+        if found:
+            return found
+    return PREFIXES.get(parts[0]) if parts else None
+
+
+def _by_body(fields: Mapping[str, Any]) -> Dialect | None:
+    if not SCORE_ONLY.isdisjoint(fields):
+        return VLLM_SCORE
+    if fields.get("documents") is not None:
+        return _by_options(fields)
+    if "texts" in fields:
+        return TEI
+    if "input" in fields:
+        return MIXEDBREAD if "query" in fields else OPENAI_EMBEDDINGS
+    return TEI_EMBED if "inputs" in fields else None
+
+
+def _by_options(fields: Mapping[str, Any]) -> Dialect | None:
+    """Bodies with `documents` differ only in their options."""
+    if "prefix" in fields or "suffix" in fields:
+        return OPENARC
+    if "top_n" not in fields and ("top_k" in fields or "truncation" in fields):
+        return VOYAGE
+    return None if JINA_ONLY.isdisjoint(fields) else JINA
+
+
+def _by_path(parts: list[str]) -> Dialect:
+    last = _BY_LAST_PART.get(parts[-1]) if parts else None
+    return last or (COHERE_V2 if "v2" in parts else COHERE_V1)
