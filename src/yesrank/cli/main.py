@@ -13,6 +13,7 @@ from yesrank.cli.doctor import doctor
 from yesrank.cli.inspect import inspect
 from yesrank.cli.output import note
 from yesrank.cli.rerank import rerank
+from yesrank.cli.serve import serve
 from yesrank.cli.verify import verify
 from yesrank.errors import YesrankError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (rerank, demo, convert, verify, inspect, doctor, bench):
+for verb in (rerank, demo, convert, verify, inspect, doctor, bench, serve):
     app.command(verb.__name__)(verb)
 
 

@@ -1,0 +1,147 @@
+"""`yesrank serve`: the HTTP server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from yesrank.cli import output
+from yesrank.cli.options import Precision
+from yesrank.errors import InputError
+
+if TYPE_CHECKING:
+    from yesrank.serve.settings import Settings
+
+_NO_KEY = (
+    "warning: {host} can be reached from other machines, and no API key is set: anyone there may use this server "
+    "(set YESRANK_API_KEYS or --api-key-file, or leave --host away)"
+)
+
+
+def serve(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]",
+            help="Names or folders to serve, the first as default; without any, all names, else the built-in model.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 127.0.0.1 if not set."),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="8000 if not set; 0 for any that is free.")
+    ] = None,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--api-key",
+            metavar="KEY",
+            help="Key that clients must send; may be given several times. Others on this machine can see it in the "
+            "list of processes: YESRANK_API_KEYS or a file is better.",
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option("--api-key-file", metavar="FILE", help="File with one key a line.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", metavar="DEVICE", help="Instead of the models' own device."),
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", "-p", help="Instead of the models' own precision.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors-origin",
+            metavar="ORIGIN",
+            help="Web origin that may call from a browser, or *; none if not set.",
+        ),
+    ] = None,
+    max_queue_tokens: Annotated[
+        int | None, typer.Option("--max-queue-tokens", help="Tokens that may wait; more are answered 429.")
+    ] = None,
+    max_queue_requests: Annotated[
+        int | None,
+        typer.Option("--max-queue-requests", help="Requests that may wait; more are answered 429."),
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None, typer.Option("--max-body-bytes", help="Size of a request's body; larger is answered 413.")
+    ] = None,
+    max_documents: Annotated[
+        int | None, typer.Option("--max-documents", help="Documents of a request; more are answered 413.")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", help="For one request; then it is answered 504."),
+    ] = None,
+    idle_unload: Annotated[
+        float | None,
+        typer.Option("--idle-unload", metavar="SECONDS", help="Unload a model that nobody used for so long."),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", metavar="text|json", help="Format of log lines on stderr.")
+    ] = None,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            "--root-path", metavar="PATH", help="Path that a proxy in front takes off, for links in /docs."
+        ),
+    ] = None,
+    preload: Annotated[bool, typer.Option("--preload", help="Load all models at the start.")] = False,
+    lazy: Annotated[
+        bool, typer.Option("--lazy", help="Load no model before it is used or /ready is asked.")
+    ] = False,
+) -> None:
+    """Answer rerank requests over HTTP: Cohere, Jina, TEI, Voyage, vLLM and OpenArc clients work as they are.
+
+    Every option has an environment variable, such as YESRANK_SERVE_PORT; YESRANK_API_KEYS holds keys. See
+    docs/serving.md. SIGTERM finishes what was accepted, then ends with code 0.
+    """
+    from yesrank.serve.settings import Settings, read_keys
+
+    if preload and lazy:
+        raise InputError("lazy", "cannot be given together with --preload")
+    keys = (*(api_key or ()), *(read_keys(api_key_file) if api_key_file else ()))
+    flags: dict[str, Any] = {
+        "names": tuple(names or ()) or None,
+        "host": host,
+        "port": port,
+        "api_keys": keys or None,
+        "cors_origins": tuple(cors_origin or ()) or None,
+        "device": device,
+        "precision": precision and precision.value,
+        "max_queue_tokens": max_queue_tokens,
+        "max_queue_requests": max_queue_requests,
+        "max_body_bytes": max_body_bytes,
+        "max_documents": max_documents,
+        "timeout": timeout,
+        "idle_unload": idle_unload,
+        "log_format": log_format,
+        "root_path": root_path,
+        "load": "all" if preload else "none" if lazy else None,
+    }
+    _serve(Settings.resolve(flags))
+
+
+def _serve(settings: "Settings") -> None:
+    from yesrank.serve import logs
+    from yesrank.serve.app import create_app
+    from yesrank.serve.run import bind, run
+
+    if not settings.on_loopback and not settings.api_keys:
+        output.note(_NO_KEY.format(host=settings.host), style="yellow")
+    logs.set_up(settings.log_format)
+    listener = bind(settings)
+    try:
+        app = create_app(settings)
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        output.note(f"yesrank listens on http://{shown}:{port}, with documentation at /docs; Ctrl-C ends it")
+        run(app, settings, listener)
+    finally:
+        listener.close()

@@ -1,0 +1,85 @@
+"""The application: settings -> everything that answers."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from yesrank.serve import failures, models
+from yesrank.serve.auth import Keys
+from yesrank.serve.middleware import Frame
+from yesrank.serve.pool import ModelSpec, PoolOptions
+from yesrank.serve.routes import router
+from yesrank.serve.service import Service
+from yesrank.serve.settings import Settings
+from yesrank.store import Entry
+
+_ABOUT = (
+    "Ranks documents by the probability that a Qwen3-Reranker answers yes. The shape of a request's body decides the "
+    "shape of the answer: Cohere, Jina, Voyage, vLLM, OpenArc and Text Embeddings Inference clients work as they are."
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    entries: Sequence[Entry] | None = None,
+    pool_options: PoolOptions | None = None,
+) -> FastAPI:
+    """The application of one server; nothing is loaded before its lifespan begins.
+
+    entries: the models, the first as default; else what the settings name (see models.entries). pool_options: for
+    tests, how models are opened and unloaded. Raises ModelNotFound, InputError or ModelError.
+    """
+    settings = settings or Settings()
+    service = Service(settings, specs(entries or models.entries(settings)), pool_options)
+    app = FastAPI(
+        title="yesrank",
+        version=version("yesrank"),
+        description=_ABOUT,
+        root_path=settings.root_path,
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    failures.install(app)
+    app.include_router(router())
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
+        )
+    # added last: it is outermost, so that nothing is answered without an id, a key and a line in the log
+    app.add_middleware(Frame, metrics=service.metrics, keys=Keys(settings.api_keys))
+    return app
+
+
+def specs(entries: Sequence[Entry]) -> tuple[ModelSpec, ...]:
+    """What the pool needs to know of stored models."""
+    return tuple(
+        ModelSpec(
+            name=entry.name,
+            aliases=entry.aliases,
+            path=entry.path,
+            device=entry.device,
+            precision=entry.precision,
+            instruction=entry.instruction,
+            template=entry.template,
+            max_length=entry.max_length,
+        )
+        for entry in entries
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    await service.start()
+    try:
+        yield
+    finally:
+        await service.close()

@@ -1,0 +1,81 @@
+"""A request's body: read within limits of size and time, then decoded. Nothing is kept of a body that is refused."""
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from yesrank.errors import InputError, YesrankError
+from yesrank.serve.admission import Place
+
+
+class Refused(YesrankError):
+    """A body that is not read, or not to its end. status: the one to answer with."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class ClientGone(Exception):
+    """The client closed the connection: there is nobody to answer."""
+
+
+async def read(request: Request, place: Place, limit: int, seconds: float) -> bytes:
+    """The body. place: where its bytes are counted.
+
+    Raises Refused for one that is compressed, too large or too slow, QueueFull, ClientGone.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Refused(415, "compressed bodies are not accepted", "send the body without Content-Encoding")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:18]) > limit:
+        raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _collect(request, place, limit)
+    except TimeoutError as error:
+        raise Refused(408, f"the body did not arrive within {seconds:g} seconds") from error
+    except ClientDisconnect as error:
+        raise ClientGone from error
+
+
+async def _collect(request: Request, place: Place, limit: int) -> bytes:
+    """A body may come in chunks, without a length or with a wrong one: what counts is what arrives."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        place.grow(len(part))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def decode(body: bytes) -> Any:
+    """The body as JSON. Raises InputError."""
+    if not body.strip():
+        raise InputError(
+            "body", "is empty", 'send a JSON object such as {"query": "...", "documents": ["..."]}'
+        )
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise InputError("body", f"is not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise InputError("body", f"is not JSON at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise InputError("body", "is nested too deeply") from None
+    except ValueError:
+        # Python refuses numbers of more than 4300 digits, and _no_constant its three words
+        raise InputError("body", "holds a number that JSON does not have") from None
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(word)
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, f"the body is larger than {limit} bytes", "send fewer documents at a time")

@@ -1,0 +1,101 @@
+"""Errors -> responses, in the dialect of the request. Texts of a request and internals never get into one."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from yesrank.errors import (
+    DeadlineExceeded,
+    Draining,
+    EngineError,
+    InputError,
+    ModelError,
+    ModelLoading,
+    ModelNotFound,
+    QueueFull,
+    ServerError,
+    YesrankError,
+)
+from yesrank.serve.body import ClientGone, Refused
+from yesrank.serve.logs import log_event
+from yesrank.serve.middleware import CLIENT_GONE, record_of
+
+_STATUS: Mapping[type[YesrankError], int] = {
+    QueueFull: 429,
+    ModelLoading: 503,
+    Draining: 503,
+    DeadlineExceeded: 504,
+    ModelNotFound: 404,
+    ModelError: 503,
+    EngineError: 500,
+}
+# messages of these may hold paths of this machine or words of a driver: they go into the log only
+_PRIVATE: Mapping[type[YesrankError], str] = {
+    ModelError: "the model cannot be used now; the server's log says why",
+    EngineError: "the model failed on this request; others are not affected",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Sets the handlers."""
+    app.add_exception_handler(YesrankError, _ours)
+    app.add_exception_handler(ClientGone, _gone)
+    app.add_exception_handler(HTTPException, _starlette)
+
+
+def status_of(error: YesrankError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, Refused):
+        return error.status
+    if isinstance(error, InputError):
+        return 400 if error.field in ("body", "model") else 422
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, YesrankError)
+    status, record = status_of(error), record_of(request)
+    record.line.error = type(error).__name__
+    message, hint = error.message, error.hint
+    private = None if isinstance(error, ModelNotFound) else _private(error)
+    if private is not None or status == 500:
+        log_event("failed", id=record.id, kind=type(error).__name__, reason=message)
+        message, hint = private or "the request failed; the server's log says why", None
+    field = error.field if isinstance(error, InputError) else None
+    body = record.dialect.error(status, message, field, hint, record.id)
+    return JSONResponse(body, status, headers=_headers(error, status))
+
+
+def _private(error: YesrankError) -> str | None:
+    return next((_PRIVATE[kind] for kind in type(error).__mro__ if kind in _PRIVATE), None)
+
+
+def _headers(error: YesrankError, status: int) -> dict[str, str]:
+    headers = {}
+    if isinstance(error, ServerError) and status in (429, 503):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 1)))
+    if isinstance(error, Refused):
+        headers["Connection"] = "close"  # what is left of the body is not read
+    return headers
+
+
+async def _gone(request: Request, _: Exception) -> Response:
+    record = record_of(request)
+    record.line.status, record.line.error = CLIENT_GONE, "ClientGone"
+    return Response(status_code=CLIENT_GONE)
+
+
+async def _starlette(request: Request, error: Exception) -> Response:
+    """Unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    record = record_of(request)
+    hint = "the paths are listed at /docs" if error.status_code == 404 else None
+    message = {404: "there is nothing at this path", 405: "this path does not take this method"}
+    text = message.get(error.status_code, str(error.detail))
+    body: Any = record.dialect.error(error.status_code, text, None, hint, record.id)
+    return JSONResponse(body, error.status_code, headers=error.headers)

@@ -1,0 +1,129 @@
+"""Around every request: an id, a log line, counters, and the last resort for what nobody foresaw."""
+
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from yesrank.serve.auth import OPEN_PATHS, Keys
+from yesrank.serve.dialects import Dialect, recognise
+from yesrank.serve.logs import Line, log_crash, log_request
+from yesrank.serve.metrics import Metrics
+
+CLIENT_GONE = 499
+"""Stands in logs and counters only: there is nobody to send it to."""
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_INTERNAL = "the server made a mistake on this request; its log has more under the request id"
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known of a request while it is answered. dialect: as far as it is known, for errors in its shape."""
+
+    line: Line
+    dialect: Dialect
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def id(self) -> str:
+        """The request's id."""
+        return self.line.id
+
+
+def record_of(request: Request) -> Record:
+    """The record that Frame made for this request."""
+    found: Record = request.state.record
+    return found
+
+
+class Frame:
+    """The outermost of our middleware. Checks keys too, so that no route can forget to."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, keys: Keys) -> None:
+        self._app, self._metrics, self._keys = app, metrics, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; anything but HTTP is passed on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        line = Line(_request_id(headers), str(scope["method"])[:16])
+        record = Record(line, recognise(str(scope["path"]), {}))
+        scope.setdefault("state", {})["record"] = record
+        try:
+            await self._answer(scope, receive, _stamped(send, record), record, headers)
+        finally:
+            self._account(scope, record)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, record: Record, headers: Headers
+    ) -> None:
+        try:
+            if _needs_key(scope) and not self._keys.allow(headers):
+                await _unauthorised(record)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        except Exception as error:  # whatever it is, the client gets an answer, and the server goes on
+            log_crash(record.id, error)
+            record.line.error = type(error).__name__
+            if not record.line.status:
+                await _error(record, 500, _INTERNAL)(scope, receive, send)
+            record.line.status = 500
+
+    def _account(self, scope: Scope, record: Record) -> None:
+        line, seconds = record.line, time.perf_counter() - record.started
+        line.route = getattr(scope.get("route"), "path", "unknown")
+        line.status = line.status or CLIENT_GONE
+        line.ms["total"] = round(seconds * 1e3, 2)
+        self._metrics.requests.labels(line.route, line.dialect or "", str(line.status)).inc()
+        self._metrics.request_seconds.labels(line.route).observe(seconds)
+        if line.error:
+            self._metrics.errors.labels(line.error).inc()
+        log_request(line)
+
+
+def _needs_key(scope: Scope) -> bool:
+    """Pre-flight questions of browsers carry no key; they are answered from the CORS settings alone."""
+    path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
+    return path not in OPEN_PATHS and scope["method"] != "OPTIONS"
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _stamped(send: Send, record: Record) -> Send:
+    """Adds the request's id and times to the head of the response, and notes its status."""
+
+    async def stamped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            record.line.status = record.line.status or message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = record.id
+            if record.line.ms:
+                times = [f"{name};dur={value:.2f}" for name, value in record.line.ms.items()]
+                headers["Server-Timing"] = ", ".join(times)
+        await send(message)
+
+    return stamped
+
+
+def _unauthorised(record: Record) -> JSONResponse:
+    record.line.error = "Unauthorized"
+    response = _error(
+        record, 401, "an API key is missing or wrong", "send Authorization: Bearer KEY, or x-api-key"
+    )
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _error(record: Record, status: int, message: str, hint: str | None = None) -> JSONResponse:
+    return JSONResponse(record.dialect.error(status, message, None, hint, record.id), status)

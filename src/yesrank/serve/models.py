@@ -1,0 +1,36 @@
+"""Which models a server offers."""
+
+from pathlib import Path
+
+from yesrank.errors import InputError
+from yesrank.serve.settings import Settings
+from yesrank.store import Entry, Store, builtin_entry, resolve
+
+
+def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]:
+    """The models to serve, the default one first: those named, else all that are stored, else the built-in one.
+
+    Raises ModelNotFound for a name that is neither stored nor a folder, InputError for two of the same name.
+    """
+    store = store or Store()
+    if settings.names:
+        found = tuple(resolve(name, store) for name in settings.names)
+    else:
+        found = store.list() or (builtin_entry(),)
+    _check_distinct(found)
+    return tuple(_overridden(entry, settings) for entry in found)
+
+
+def _overridden(entry: Entry, settings: Settings) -> Entry:
+    if settings.device is None and settings.precision is None:
+        return entry
+    return entry.overridden(device=settings.device, precision=settings.precision)
+
+
+def _check_distinct(found: tuple[Entry, ...]) -> None:
+    seen: dict[str, Path] = {}
+    for entry in found:
+        for name in entry.names:
+            if name in seen:
+                raise InputError("NAME", f"{name!r} is given twice: {seen[name]} and {entry.path}")
+            seen[name] = entry.path

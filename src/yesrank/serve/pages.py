@@ -1,0 +1,70 @@
+"""What /v1/models and /info say."""
+
+import time
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from yesrank.manifest import read_manifest
+from yesrank.models.folder import builtin_folder
+from yesrank.serve.pool import ModelSpec, ModelStatus
+from yesrank.serve.service import Service
+from yesrank.tokens import MODEL_CARD_MAX_LENGTH
+
+_STARTED = int(time.time())
+
+
+def models(service: Service) -> dict[str, Any]:
+    """OpenAI's list, the default model first."""
+    return {"object": "list", "data": [_model(status) for status in service.pool.states()]}
+
+
+def model(service: Service, name: str) -> dict[str, Any]:
+    """One model. Raises ModelNotFound."""
+    wanted = service.pool.find(name).name
+    return _model(next(status for status in service.pool.states() if status.name == wanted))
+
+
+def info(service: Service) -> dict[str, Any]:
+    """TEI's /info of the default model, and which limits hold for a client."""
+    settings, status = service.settings, service.pool.states()[0]
+    return {
+        "model_id": status.name,
+        "model_sha": None,
+        "model_dtype": status.info.precision if status.info else None,
+        "model_type": {"reranker": {"id2label": {"0": "yes"}, "label2id": {"yes": 0}}},
+        "max_concurrent_requests": settings.max_queue_requests,
+        "max_input_length": _max_length(service.pool.find().spec),
+        "max_batch_tokens": settings.max_queue_tokens,
+        "max_client_batch_size": settings.max_documents,
+        "payload_limit": settings.max_body_bytes,
+        "auto_truncate": True,
+        "tokenization_workers": 2,
+        "version": version("yesrank"),
+    }
+
+
+def _model(status: ModelStatus) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": status.name,
+        "object": "model",
+        "created": _STARTED,
+        "owned_by": "yesrank",
+        "aliases": list(status.aliases),
+        "state": str(status.state),
+        "task": "rerank",
+    }
+    if status.info is not None:
+        found["engine"] = {
+            "engine": status.info.engine,
+            "device": status.info.device,
+            "precision": status.info.precision,
+        }
+    return found
+
+
+@cache
+def _max_length(spec: ModelSpec) -> int:
+    """The longest prompt in tokens, without loading the model."""
+    manifest = read_manifest(spec.path or builtin_folder())
+    return spec.max_length or (manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH)

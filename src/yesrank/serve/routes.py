@@ -1,0 +1,149 @@
+"""Paths -> what answers them."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from yesrank.serve import dialects, metrics, openapi, pages
+from yesrank.serve.middleware import record_of
+from yesrank.serve.service import Service
+
+RERANK = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank")
+SCORE = ("/score", "/v1/score")
+EMBED = ("/embed", "/embeddings", "/v1/embeddings")
+
+
+def router() -> APIRouter:
+    """All routes."""
+    found = APIRouter()
+    for path in RERANK:
+        _post(found, path, rerank, "Rank documents", openapi.rerank())
+        for prefix in dialects.PREFIXES:
+            _post(found, f"/{prefix}{path}", rerank, "Rank documents", None)
+    for path in SCORE:
+        _post(found, path, rerank, "Score pairs", openapi.score())
+    for path in EMBED:
+        _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
+    _add_models(found)
+    _add_state(found)
+    return found
+
+
+def _post(router: APIRouter, path: str, function: Any, summary: str, extra: dict[str, Any] | None) -> None:
+    name = "post" + path.replace("/", "_")
+    router.add_api_route(
+        path,
+        function,
+        methods=["POST"],
+        summary=summary,
+        name=name,
+        operation_id=name,
+        openapi_extra=extra,
+        include_in_schema=extra is not None,
+        response_class=JSONResponse,
+    )
+
+
+def _add_models(router: APIRouter) -> None:
+    unknown = openapi.errors("401", "404")
+    change = openapi.errors("401", "404", "503")
+    router.add_api_route("/v1/models", list_models, methods=["GET"], summary="Models", responses=unknown)
+    # load and unload before the plain one: a name may hold slashes, and would take their last part
+    router.add_api_route(
+        "/v1/models/{name:path}/load", load, methods=["POST"], summary="Load now", responses=change
+    )
+    router.add_api_route(
+        "/v1/models/{name:path}/unload", unload, methods=["POST"], summary="Free its memory", responses=change
+    )
+    router.add_api_route(
+        "/v1/models/{name:path}", show_model, methods=["GET"], summary="Model", responses=unknown
+    )
+
+
+def _add_state(router: APIRouter) -> None:
+    router.add_api_route("/health", health, methods=["GET", "HEAD"], summary="Alive", include_in_schema=True)
+    for path in ("/healthz", "/ping"):
+        router.add_api_route(path, health, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route("/ready", ready, methods=["GET"], summary="Ready", responses=openapi.errors("503"))
+    router.add_api_route("/info", info, methods=["GET"], summary="As Text Embeddings Inference")
+    router.add_api_route(
+        "/metrics", show_metrics, methods=["GET"], summary="For Prometheus", response_class=Response
+    )
+    router.add_api_route("/", root, methods=["GET"], include_in_schema=False)
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+async def rerank(request: Request) -> Response:
+    """Scores documents for a query; the shape of the body decides the shape of the answer."""
+    made = await _service(request).rerank(request)
+    line = record_of(request).line
+    headers = {"x-compute-tokens": str(line.tokens), "x-total-tokens": str(line.tokens)}
+    return Response(made, media_type="application/json", headers=headers)
+
+
+async def embed(request: Request) -> Response:
+    """There are no embeddings here, and the answer says so."""
+    record = record_of(request)
+    record.line.dialect, record.line.error = record.dialect.name, "InputError"
+    status, found = dialects.refusal(request.url.path, record.id)
+    return JSONResponse(found, status)
+
+
+async def list_models(request: Request) -> Response:
+    """All models with their state, as OpenAI lists models."""
+    return JSONResponse(pages.models(_service(request)))
+
+
+async def show_model(request: Request, name: str) -> Response:
+    """One model, by name or alias."""
+    return JSONResponse(pages.model(_service(request), name))
+
+
+async def load(request: Request, name: str) -> Response:
+    """Loads a model and answers when it is loaded."""
+    service = _service(request)
+    await service.pool.load(name)
+    return JSONResponse(pages.model(service, name))
+
+
+async def unload(request: Request, name: str) -> Response:
+    """Frees a model when the requests that use it are finished; the next request loads it again."""
+    service = _service(request)
+    await service.pool.unload(name)
+    return JSONResponse(pages.model(service, name))
+
+
+async def health() -> Response:
+    """The process is alive. Says nothing about models: see /ready."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """200 after a pair was scored with the default model; 503 with the reason before, and while shutting down."""
+    problem = _service(request).readiness.ask()
+    if problem is None:
+        return JSONResponse({"status": "ready"})
+    record = record_of(request)
+    record.line.error = "NotReady"
+    made = record.dialect.error(503, problem, None, None, record.id)
+    return JSONResponse({"status": "not ready", "reason": problem, **made}, 503, {"Retry-After": "1"})
+
+
+async def info(request: Request) -> Response:
+    """The default model and the limits, in the words of Text Embeddings Inference."""
+    return JSONResponse(pages.info(_service(request)))
+
+
+async def show_metrics(request: Request) -> Response:
+    """Counters in Prometheus' text format."""
+    return Response(_service(request).metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+async def root(request: Request) -> Response:
+    """To the documentation."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")

@@ -1,0 +1,121 @@
+"""The process around the application: its socket, its connections, its end.
+
+SIGTERM or Ctrl-C: new work is refused, what was accepted is finished within a grace time, and the process ends
+with code 0. A second Ctrl-C ends it at once.
+"""
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from yesrank.errors import ServerError
+from yesrank.serve import logs
+from yesrank.serve.service import Service
+from yesrank.serve.settings import Settings
+
+_KEEP_ALIVE = 75
+"""Seconds that an idle connection is kept: longer than the 60 of usual proxies, so that they close it, not we."""
+_BACKLOG = 1024
+_LARGEST_HEAD = 64 * 1024
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The socket to listen on. Raises ServerError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    with suppress(OSError):  # on Windows the option means something else
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ServerError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
+            "another program may be using the port: choose one with --port, or 0 for any that is free",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+    """Serves until a signal ends it."""
+    config = uvicorn.Config(
+        app,
+        http=_protocol(settings.head_timeout),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
+    )
+    _Server(config, app.state.service, settings.drain_timeout).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Finishes accepted work before it stops, and leaves with code 0."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, grace: float) -> None:
+        super().__init__(config)
+        self._service, self._grace, self._end = service, grace, float("inf")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: whether to stop listening. Until then /ready says that the server is draining."""
+        if not await super().on_tick(counter):
+            return False
+        if not self._service.draining:
+            self._service.drain()
+            self._end = time.monotonic() + self._grace
+            logs.log_event("draining", requests=self._service.active)
+        return self.force_exit or not self._service.active or time.monotonic() >= self._end
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, but the signal is not raised again after a clean end."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
+def _protocol(head_timeout: float) -> type[asyncio.Protocol]:
+    """HTTP/1.1 whose clients must send a request's head in time: uvicorn waits for it for ever."""
+
+    class Protocol(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._arm()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._disarm()
+            elif self._timer is None:  # a next head has begun, or the rest of a body that was refused
+                self._arm()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._disarm()
+            super().connection_lost(exc)
+
+        def _arm(self) -> None:
+            self._timer = self.loop.call_later(head_timeout, self.transport.close)
+
+        def _disarm(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    return Protocol

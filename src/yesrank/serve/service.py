@@ -1,0 +1,168 @@
+"""What a server does with a request, and the life of what it does it with: models, queue, threads."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from yesrank.serve import answering, body, tracing
+from yesrank.serve.admission import Admission
+from yesrank.serve.answering import Workers
+from yesrank.serve.dialects import Dialect, recognise
+from yesrank.serve.limits import Limits
+from yesrank.serve.metrics import Metrics, Now
+from yesrank.serve.middleware import Record, record_of
+from yesrank.serve.pool import ModelSpec, Pool, PoolOptions
+from yesrank.serve.readiness import Readiness
+from yesrank.serve.requests import RerankRequest
+from yesrank.serve.scheduler import Answer, Scheduler
+from yesrank.serve.settings import Settings
+from yesrank.serve.waiting import while_wanted
+from yesrank.types import Prompt
+
+_MARGIN = 0.25  # seconds: the scheduler's own deadline comes first, and says how far the work came
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    model: str
+    prompts: list[Prompt]
+    answer: Answer
+
+
+class Service:
+    """One server's models, queue and counters. `start` and `close` on its event loop."""
+
+    def __init__(
+        self, settings: Settings, specs: tuple[ModelSpec, ...], options: PoolOptions | None = None
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics(self._now)
+        limits = Limits(queued_tokens=settings.max_queue_tokens, queued_requests=settings.max_queue_requests)
+        self.pool = Pool(specs, options or PoolOptions(idle_seconds=settings.idle_unload), self.metrics)
+        self.scheduler = Scheduler(limits, self.metrics)
+        self.readiness = Readiness(self.pool, self.scheduler)
+        self._admission = Admission(settings.max_queue_requests, settings.max_body_bytes)
+        self._workers = Workers()
+        self._background: set[asyncio.Task[Any]] = set()
+
+    @property
+    def active(self) -> int:
+        """Requests being answered."""
+        return self._admission.requests
+
+    @property
+    def draining(self) -> bool:
+        """Whether new work is refused."""
+        return self.scheduler.snapshot().draining
+
+    async def start(self) -> None:
+        """Begins to take requests; loads what is to be loaded in the background."""
+        self.pool.start()
+        self.scheduler.start()
+        if self.settings.load != "none":
+            self.readiness.begin()
+        if self.settings.load == "all":
+            self._in_background(self._load_all())
+
+    async def close(self) -> None:
+        """Stops at once; drain first."""
+        for task in self._background:
+            task.cancel()
+        await self.readiness.close()
+        await self.scheduler.close()
+        await self.pool.close()
+        self._workers.close()
+
+    def drain(self) -> None:
+        """Takes no new work from now on; `active` falls to 0 when what was taken is finished."""
+        self._in_background(self.scheduler.drain())
+
+    async def rerank(self, request: Request) -> bytes:
+        """The body of the response to a rerank or score request. Raises YesrankError or ClientGone."""
+        settings, record = self.settings, record_of(request)
+        end = time.monotonic() + settings.timeout
+        with self._admission.enter() as place:
+            self.scheduler.check()
+            seconds = min(settings.body_timeout, settings.timeout)
+            raw = await body.read(request, place, settings.max_body_bytes, seconds)
+            record.line.bytes = len(raw)
+            path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+            remaining = end - time.monotonic()
+            return await while_wanted(
+                request, self._answer(record, path, raw, remaining), remaining + _MARGIN
+            )
+
+    async def _answer(self, record: Record, path: str, raw: bytes, seconds: float) -> bytes:
+        deadline = asyncio.get_running_loop().time() + seconds
+        dialect, parsed = await self._parse(record, path, raw)
+        scored = await self._score(record, parsed, deadline)
+        return await self._render(record, dialect, parsed, scored)
+
+    async def _parse(self, record: Record, path: str, raw: bytes) -> tuple[Dialect, RerankRequest]:
+        with tracing.span("parse", record):
+            decoded = await answering.decode(raw, self._workers)
+            record.dialect = dialect = recognise(path, decoded)
+            record.line.dialect = dialect.name
+            slow = len(raw) > answering.SLOW_CHARACTERS
+            parsed = await self._workers.run(slow, lambda: dialect.parse(decoded))
+            answering.check_size(parsed, self.settings)
+            record.line.documents = len(parsed.documents)
+        return dialect, parsed
+
+    async def _score(self, record: Record, parsed: RerankRequest, deadline: float) -> _Scored:
+        line, loop = record.line, asyncio.get_running_loop()
+        line.model = self.pool.find(parsed.model).name
+        with tracing.span("model", record):
+            lease = self.pool.use(parsed.model, deadline=deadline)
+            handle = await lease.__aenter__()
+        try:
+            begun = loop.time()
+            with tracing.span("tokenize", record):
+                prompts = await self.pool.prompts(handle, parsed)
+            self.metrics.tokenize_seconds.observe(loop.time() - begun)
+            with tracing.span("score", record):
+                answer = await self.scheduler.score(handle, prompts, deadline=deadline)
+        finally:
+            await lease.__aexit__(None, None, None)
+        line.ms["queue"] = round(answer.queue_seconds * 1e3, 2)
+        line.ms["infer"] = round(answer.inference_seconds * 1e3, 2)
+        return _Scored(handle.name, prompts, answer)
+
+    async def _render(
+        self, record: Record, dialect: Dialect, parsed: RerankRequest, scored: _Scored
+    ) -> bytes:
+        prompts, answer, line = scored.prompts, scored.answer, record.line
+        line.tokens = sum(len(prompt.ids) for prompt in prompts)
+        line.truncated = sum(prompt.truncated for prompt in prompts)
+        with tracing.span("render", record):
+            made = await self._workers.run(
+                answering.is_slow(parsed),
+                lambda: answering.render(dialect, parsed, prompts, answer, record.id, scored.model),
+            )
+        cached = line.tokens - answer.tokens
+        self.metrics.answered(scored.model, len(prompts), line.tokens, cached, line.truncated)
+        return made
+
+    def _now(self) -> Now:
+        queue = self.scheduler.snapshot()
+        return Now(
+            queue_tokens=queue.tokens,
+            queue_requests=queue.requests,
+            active_requests=self.active,
+            tokens_per_second=queue.tokens_per_second,
+            ready=self.readiness.problem() is None,
+            draining=queue.draining,
+            models=tuple((status.name, str(status.state)) for status in self.pool.states()),
+        )
+
+    async def _load_all(self) -> None:
+        for status in self.pool.states():
+            await asyncio.gather(self.pool.load(status.name), return_exceptions=True)  # the pool logs why
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
