@@ -34,12 +34,13 @@ _JUDGED = 6  # documents whose logits are compared with the judge's
 _WARM_UP = synthetic_documents(8, 120, seed=1_000_003)
 _COPIES = 3  # of the whole vocabulary's logits that one padded batch was seen to hold at its peak
 _SPARE = 3 << 30
-_WIDTH = 160  # a table in a file or a pipe must not be folded
+_WIDTH = 170  # a table in a file or a pipe must not be folded
 _HEADS = (
     "contender",
     "documents",
     "documents/s",
     "(range)",
+    "cores",
     "int8 faster by",
     "bf16 faster by",
     "peak GB",
@@ -73,6 +74,7 @@ class Row:
     documents_per_second: float
     slowest: float
     fastest: float
+    cores: float
     load_seconds: float
     weights: int
     peak: int
@@ -230,6 +232,7 @@ def _row(
         documents_per_second=statistics.median(speeds),
         slowest=min(speeds),
         fastest=max(speeds),
+        cores=statistics.median(each.cores for each in mine),
         load_seconds=statistics.median(each.load_seconds for each in mine),
         weights=mine[0].weights,
         peak=max(each.peak for each in mine),
@@ -286,6 +289,7 @@ def _show(
             str(row.documents),
             f"{row.documents_per_second:.2f}",
             f"{row.slowest:.2f}-{row.fastest:.2f}",
+            f"{row.cores:.1f}",
             _times(row, "yesrank-int8"),
             _times(row, "yesrank-bf16"),
             f"{row.peak / 1e9:.2f}",
@@ -299,7 +303,8 @@ def _show(
     console.print(
         f"\n1 query, {options.documents} documents of about {options.words} words, {options.rounds} rounds, medians; "
         f"slow contenders ran {options.part} of the documents, spread evenly over the lengths.\n"
-        "int8 (bf16) faster by: speed of yesrank int8 (bf16) over this one's in the same round. "
+        "cores: how many the contender kept busy; fewer than there are where other programs ran. "
+        "int8 (bf16) faster by: speed of yesrank int8 (bf16) over this one's in the same round.\n"
         "Peak memory includes loading and "
         "libraries; scoring: from the end of loading on; beyond weights: peak less the size of the weights' file.\n"
         f"Logit error: against {judge} on {_JUDGED} documents, random weights.\n"

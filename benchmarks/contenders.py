@@ -57,12 +57,14 @@ class Contender:
 class Measurement:
     """Seconds of the timed request, and logits in the documents' order. Memory in bytes, over the process's life.
 
-    running: the most memory held between the end of loading and the end of the request.
+    running: the most memory held between the end of loading and the end of the request. cores: processor time over
+    seconds; less than the machine has where other programs took some of it.
     """
 
     documents: int
     load_seconds: float
     seconds: float
+    cores: float
     peak: int
     running: int
     weights: int
@@ -226,14 +228,15 @@ def _measure(contender: Contender, folder: Path, job: dict[str, Any]) -> Measure
     loaded = time.perf_counter()
     loading_peak = _peak()
     _restart_peak()
-    begun = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     logits = score(job["query"], job["documents"])
-    seconds = time.perf_counter() - begun
+    seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     running = _peak()
     return Measurement(
         documents=len(logits),
         load_seconds=loaded - started,
         seconds=seconds,
+        cores=busy / seconds,
         peak=max(loading_peak, running),
         running=running,
         weights=_weights_bytes(folder),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity.conftest import Convert, Save
-from parity.models import CARD_PREFIX, CARD_SUFFIX, Shape, card_logits
+from parity.models import CARD_PREFIX, CARD_SUFFIX, F32, Shape, card_logits
 from parity.texts import DOCUMENTS, INSTRUCTION, QUERY
 from yesrank import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
@@ -87,6 +87,20 @@ def test_scores_are_those_of_a_cross_encoder(
     with Reranker(converted(shape, "bf16"), precision="f32") as reranker:
         hits = sorted(reranker.rank(QUERY, documents), key=lambda hit: hit.index)
     assert [hit.logit for hit in hits] == pytest.approx(theirs, abs=1e-3)
+
+
+def test_genai_reranks_our_folder_as_the_model_card(shape: Shape, converted: Convert, saved: Save) -> None:
+    """TextRerankPipeline finds yes and no by itself; the caller writes the prompt, and has to ask for left padding."""
+    genai = pytest.importorskip("openvino_genai")
+    documents = [text for text in DOCUMENTS if text]
+    pipeline = genai.TextRerankPipeline(
+        str(converted(shape, "bf16")), "CPU", top_n=len(documents), padding_side="left", **F32
+    )
+    head = f"{CARD_PREFIX}<Instruct>: {DEFAULT_INSTRUCTION}\n<Query>: {QUERY}\n"
+    hits = pipeline.rerank(head, [f"<Document>: {text}{CARD_SUFFIX}" for text in documents])
+    scores = np.array([score for _, score in sorted(hits)])
+    expected = card_logits(saved(shape, "bfloat16"), QUERY, documents)
+    assert np.log(scores / (1 - scores)) == pytest.approx(expected, abs=2e-3)
 
 
 def logits(reranker: Reranker, instruction: str) -> np.ndarray:
