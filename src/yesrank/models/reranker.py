@@ -125,11 +125,15 @@ class Reranker:
         around = frame(self._template, chosen, _text("query", query))
         return self._encoder.prompts(around, documents, self._max_length, max_document_tokens)
 
+    def logits(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
+        """float32 [N], NaN and infinity included: for callers that check each row themselves. Raises EngineError."""
+        return head.logits(self._engine.encode(prompts, progress), self._rows)
+
     def judge(
         self, prompts: Sequence[Prompt], progress: Progress | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """The second half of `rank`: (logits, scores), float32 [N] each. Raises EngineError, also for NaN."""
-        logits = head.logits(self._engine.encode(prompts, progress), self._rows)
+        logits = self.logits(prompts, progress)
         if not np.isfinite(logits).all():
             raise EngineError(
                 f"the engine returned NaN or infinity for {int((~np.isfinite(logits)).sum())} documents",

@@ -1,0 +1,129 @@
+"""A served model: what it is, where it stands, and its engine once it is loaded."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from yesrank.errors import EngineError, ModelLoading
+from yesrank.models.reranker import Reranker
+from yesrank.serve.observe import State
+from yesrank.types import EngineInfo, FloatArray, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model that can be served. path: its folder, None for the built-in model; the rest as Reranker takes it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    path: Path | None = None
+    device: str = "CPU"
+    precision: str = "auto"
+    instruction: str | None = None
+    template: str | None = None
+    max_length: int | None = None
+
+
+class Scorer(Protocol):
+    """The part of Reranker that serving needs. Safe to call from several threads."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is really running."""
+
+    def prompts(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        instruction: str | None = None,
+        max_document_tokens: int | None = None,
+    ) -> list[Prompt]:
+        """Text to token ids. Raises InputError."""
+
+    def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
+        """float32 [N], unchecked. Raises EngineError."""
+
+    def close(self) -> None:
+        """Frees weights and caches."""
+
+
+Opener = Callable[[ModelSpec], Scorer]
+
+
+def open_reranker(spec: ModelSpec) -> Scorer:
+    """Loads a model: seconds of work. Raises ModelError, InputError or EngineError."""
+    return Reranker(
+        spec.path,
+        device=spec.device,
+        precision=spec.precision,
+        instruction=spec.instruction,
+        max_length=spec.max_length,
+        template=spec.template,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Handle:
+    """A model of the pool, the same object for as long as the pool lives. Only the pool changes it.
+
+    reason: why its state is failed. probe: a fixed pair as prompts. leases: users that keep it loaded.
+    """
+
+    spec: ModelSpec
+    reloader: Callable[["Handle", bool], Awaitable[None]]
+    state: State = State.UNLOADED
+    reason: str = ""
+    scorer: Scorer | None = None
+    probe: tuple[Prompt, ...] = ()
+    leases: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+    used_at: float = field(default_factory=time.monotonic)
+    change: "asyncio.Task[None] | None" = None
+
+    @property
+    def name(self) -> str:
+        """The spec's."""
+        return self.spec.name
+
+    @property
+    def loaded(self) -> Scorer:
+        """The scorer. Raises ModelLoading where the model was unloaded since it was got: see Pool.use."""
+        if self.scorer is None:
+            raise ModelLoading(f"the model {self.name} is not loaded", retry_after=1.0)
+        return self.scorer
+
+    def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
+        """See Model.logits."""
+        scorer = self.scorer
+        if scorer is None:
+            raise EngineError(f"the model {self.name} is not loaded")
+        return scorer.logits(prompts)
+
+    def healthy(self) -> bool:
+        """See Model.healthy."""
+        try:
+            return bool(np.isfinite(self.logits(self.probe)).all())
+        except Exception:
+            return False
+
+    async def reload(self, *, abandoned: bool) -> None:
+        """See Model.reload."""
+        await self.reloader(self, abandoned)
+
+    def acquire(self) -> None:
+        """Keeps the model loaded until `release`."""
+        self.leases += 1
+        self.unused.clear()
+
+    def release(self) -> None:
+        """Ends one `acquire`."""
+        self.leases -= 1
+        self.used_at = time.monotonic()
+        if not self.leases:
+            self.unused.set()

@@ -1,0 +1,196 @@
+"""The queue between the event loop and the engine thread: limits, order, fairness. Safe from any thread."""
+
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from yesrank.errors import QueueFull
+from yesrank.serve.limits import Limits
+from yesrank.serve.work import Job, Model, Part, Turn
+
+_RESERVE = 4  # a quarter of a turn is kept for long requests, however many short ones come
+_UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
+_MAX_RETRY_AFTER = 600.0
+
+
+@dataclass(slots=True)
+class _Lanes:
+    """One model's waiting jobs. short: they fit into a turn and run whole, in order of arrival.
+
+    long: they run a slice at a time, by turns. credit: tokens that are owed to the long ones, which could not use their
+    reserve because the next document was larger.
+    """
+
+    short: deque[Job] = field(default_factory=deque)
+    long: deque[Job] = field(default_factory=deque)
+    credit: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.short or self.long)
+
+    def forget(self, job: Job) -> None:
+        for lane in (self.short, self.long):
+            if job in lane:
+                lane.remove(job)
+
+
+class Queue:
+    """Jobs wait here until they are over; `take` cuts them into turns.
+
+    A turn holds short requests first, whole and in order of arrival, then slices of long ones, which take turns. So a
+    short request waits for the turn that is running and runs in the next, unless other short ones came before it;
+    and long ones always get a quarter. Models with work are served one after the other.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._jobs: dict[Job, None] = {}
+        self._lanes: OrderedDict[Model, _Lanes] = OrderedDict()
+        self._again: deque[Part] = (
+            deque()
+        )  # failed once: each runs in a turn of its own, before anything else
+        self._paused: set[Model] = set()
+        self._closed = False
+        self.tokens_per_second = 0.0
+
+    @property
+    def requests(self) -> int:
+        """Jobs that are not over."""
+        return len(self._jobs)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of them that no turn has taken yet."""
+        with self._changed:
+            return self._tokens()
+
+    def check(self, tokens: int = 0) -> None:
+        """Raises QueueFull where a request of so many tokens would have to be refused."""
+        with self._changed:
+            self._check(tokens)
+
+    def add(self, job: Job) -> None:
+        """Raises QueueFull."""
+        with self._changed:
+            self._check(job.tokens_left)
+            self._jobs[job] = None
+            lanes = self._lanes.setdefault(job.model, _Lanes())
+            (lanes.short if job.tokens_left <= self._limits.turn_tokens else lanes.long).append(job)
+            self._changed.notify_all()
+
+    def remove(self, job: Job) -> bool:
+        """Drops what has not run of a job; False where it was over already."""
+        with self._changed:
+            if job.over:
+                return False
+            job.over = True
+            self._jobs.pop(job, None)
+            if job.model in self._lanes:
+                self._lanes[job.model].forget(job)
+            self._changed.notify_all()
+            return True
+
+    def remove_all(self, model: Model | None = None) -> list[Job]:
+        """Drops all jobs (of one model) and returns them."""
+        with self._changed:
+            jobs = [job for job in self._jobs if model in (None, job.model)]
+        return [job for job in jobs if self.remove(job)]
+
+    def take(self) -> Turn | None:
+        """The next turn; waits for one. None when the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                if (turn := self._alone() or self._next()) is not None:
+                    return turn
+                self._changed.wait()
+            return None
+
+    def put_back(self, parts: Iterable[Part]) -> None:
+        """Parts of a failed turn: each will run alone."""
+        with self._changed:
+            self._again.extend(replace(part, alone=True) for part in parts if not part.job.over)
+            self._changed.notify_all()
+
+    def pause(self, model: Model) -> None:
+        """Keeps a model's jobs waiting."""
+        with self._changed:
+            self._paused.add(model)
+
+    def resume(self, model: Model) -> None:
+        """Lets a model's jobs run again."""
+        with self._changed:
+            self._paused.discard(model)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """`take` returns None from now on."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def measured(self, tokens: int, seconds: float) -> None:
+        """Keeps a moving average of the speed, from which retry_after is estimated."""
+        rate = tokens / max(seconds, 1e-6)
+        self.tokens_per_second = (
+            rate if not self.tokens_per_second else 0.9 * self.tokens_per_second + 0.1 * rate
+        )
+
+    def retry_after(self) -> float:
+        """Whole seconds until about half of what waits is done: 1 to 600."""
+        seconds = 0.5 * self.tokens / (self.tokens_per_second or _UNMEASURED_RATE)
+        return float(min(_MAX_RETRY_AFTER, max(1, math.ceil(seconds))))
+
+    def _tokens(self) -> int:
+        return sum(job.tokens_left for job in self._jobs)
+
+    def _check(self, tokens: int) -> None:
+        limits, waiting = self._limits, self._tokens()
+        if len(self._jobs) >= limits.queued_requests:
+            raise QueueFull(f"{len(self._jobs)} requests are waiting already", retry_after=self.retry_after())
+        if waiting and waiting + tokens > limits.queued_tokens:
+            message = f"{waiting} tokens are waiting already, and this request has {tokens}"
+            raise QueueFull(message, retry_after=self.retry_after())
+
+    def _alone(self) -> Turn | None:
+        for _ in range(len(self._again)):
+            part = self._again.popleft()
+            if part.job.model in self._paused:
+                self._again.append(part)
+            elif not part.job.over:
+                return Turn(part.job.model, (part,))
+        return None
+
+    def _next(self) -> Turn | None:
+        for model in list(self._lanes):
+            if not self._lanes[model]:
+                del self._lanes[model]  # so that a model that is gone is not kept alive
+            elif model not in self._paused:
+                self._lanes.move_to_end(model)
+                return Turn(model, tuple(self._fill(self._lanes[model])))
+        return None
+
+    def _fill(self, lanes: _Lanes) -> list[Part]:
+        parts: list[Part] = []
+        room = self._limits.turn_tokens
+        while lanes.short and (not parts or lanes.short[0].tokens_left <= room):
+            parts.append(lanes.short.popleft().take(self._limits.turn_tokens))
+            room -= parts[-1].tokens
+        if parts and lanes.long:
+            lanes.credit += max(0, self._limits.turn_tokens // _RESERVE - room)
+            room = max(0, room) + lanes.credit
+        while lanes.long and (not parts or lanes.long[0].next_cost <= room):
+            part = self._slice(lanes, room)
+            parts.append(part)
+            room -= part.tokens
+        lanes.credit = max(0, min(lanes.credit, room)) if lanes.long else 0
+        return parts
+
+    def _slice(self, lanes: _Lanes, tokens: int) -> Part:
+        job = lanes.long.popleft()
+        part = job.take(tokens)
+        if job.next_cost:
+            lanes.long.append(job)
+        return part

@@ -1,0 +1,65 @@
+"""Texts of a request -> prompts, on threads beside the event loop."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from itertools import groupby
+
+from yesrank.errors import InputError
+from yesrank.serve.handle import Scorer
+from yesrank.serve.requests import RerankRequest
+from yesrank.types import Prompt
+
+_CHUNK = 256  # documents: a chunk is one job of the thread pool, so that large requests let others in between
+
+
+async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -> list[Prompt]:
+    """One prompt a document, in order.
+
+    Raises InputError: for a query that leaves no room, for documents[i] that does not fit where request.truncate is
+    False, for as many queries as neither one nor the documents.
+    """
+    queries, documents = request.queries, request.documents
+    if len(queries) not in (1, len(documents)):
+        raise InputError("queries", f"there are {len(queries)} for {len(documents)} documents")
+    loop = asyncio.get_running_loop()
+    prompts: list[Prompt] = []
+    for begin in range(0, max(1, len(documents)), _CHUNK):
+        # a request without documents runs once too: its query is checked
+        prompts += await loop.run_in_executor(executor, _chunk, scorer, request, begin)
+    return prompts
+
+
+def _chunk(scorer: Scorer, request: RerankRequest, begin: int) -> list[Prompt]:
+    end = min(begin + _CHUNK, len(request.documents))
+    prompts: list[Prompt] = []
+    for query, first, last in _runs(request.queries, begin, end):
+        prompts += scorer.prompts(
+            query,
+            request.documents[first:last],
+            instruction=request.instruction,
+            max_document_tokens=request.max_tokens_per_doc,
+        )
+    if not request.truncate:
+        _check_whole(prompts, begin)
+    return prompts
+
+
+def _runs(queries: tuple[str, ...], begin: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """(query, first, last) of neighbours with the same query."""
+    if len(queries) == 1:
+        yield queries[0], begin, end
+        return
+    for query, indices in groupby(range(begin, end), queries.__getitem__):
+        run = list(indices)
+        yield query, run[0], run[-1] + 1
+
+
+def _check_whole(prompts: list[Prompt], begin: int) -> None:
+    for index, prompt in enumerate(prompts, begin):
+        if prompt.truncated:
+            raise InputError(
+                f"documents[{index}]",
+                "is longer than the model or the request's limit takes, and truncation is switched off",
+                "shorten the document, or allow truncation",
+            )

@@ -1,0 +1,157 @@
+"""One request's work: its distinct prompts, and the parts in which they run."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from yesrank.types import FloatArray, Prompt
+
+Ids = tuple[int, ...]
+
+
+class Model(Protocol):
+    """What the scheduler needs of a loaded model. `logits` and `healthy` are called on the engine thread."""
+
+    @property
+    def name(self) -> str:
+        """For reports and messages."""
+
+    def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
+        """float32 [N], NaN and infinity included. Raises whatever the engine raises."""
+
+    def healthy(self) -> bool:
+        """Whether a fixed pair can be scored. Never raises."""
+
+    async def reload(self, *, abandoned: bool) -> None:
+        """Replaces the engine by a fresh one. abandoned: a hung call still holds the old one, which cannot be closed.
+
+        Raises YesrankError where that fails.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The distinct prompts of a request, neighbours sharing their prefix, and where each result belongs.
+
+    costs: tokens to compute for each (the shared ones are counted with the first). places: int [N], row of each prompt.
+    """
+
+    prompts: tuple[Prompt, ...]
+    costs: tuple[int, ...]
+    places: npt.NDArray[np.intp]
+
+
+def plan(prompts: Sequence[Prompt]) -> Plan:
+    """Takes out what is asked for twice, and puts prompts with the same shared ids next to each other."""
+    first: dict[Ids, int] = {}
+    groups: dict[Ids, list[int]] = {}
+    origins = []
+    last: Ids | None = None
+    for index, prompt in enumerate(prompts):
+        origins.append(first.setdefault(prompt.ids, index))
+        if origins[-1] != index:
+            continue
+        shared = prompt.ids[: prompt.shared]
+        if shared != last:  # comparing is much cheaper than hashing, and nearly all are equal
+            last, group = shared, groups.setdefault(shared, [])
+        group.append(index)
+    order = [index for members in groups.values() for index in members]
+    row = {index: row for row, index in enumerate(order)}
+    leaders = {members[0] for members in groups.values()}
+    return Plan(
+        prompts=tuple(prompts[index] for index in order),
+        costs=tuple(_cost(prompts[index], leader=index in leaders) for index in order),
+        places=np.array([row[index] for index in origins], np.intp),
+    )
+
+
+def _cost(prompt: Prompt, *, leader: bool) -> int:
+    return len(prompt.ids) if leader else max(1, len(prompt.ids) - prompt.shared)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request in the queue. `finish` is called once, from any thread, when it is done or has failed."""
+
+    model: Model
+    plan: Plan
+    finish: Callable[["Job"], None]
+    taken: int = 0
+    missing: int = field(init=False)
+    tokens_left: int = field(init=False)
+    logits: FloatArray = field(init=False)
+    error: BaseException | None = None
+    over: bool = False
+    queued_at: float = field(default_factory=time.monotonic)
+    begun_at: float | None = None
+    inference_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.missing = len(self.plan.prompts)
+        self.tokens_left = sum(self.plan.costs)
+        self.logits = np.full(self.missing, np.nan, np.float32)
+
+    def take(self, tokens: int) -> "Part":
+        """The next prompts for about so many tokens, at least one."""
+        begin, room = self.taken, tokens
+        costs = self.plan.costs
+        while self.taken < len(costs) and (self.taken == begin or costs[self.taken] <= room):
+            room -= costs[self.taken]
+            self.taken += 1
+        self.tokens_left -= tokens - room
+        if self.begun_at is None:
+            self.begun_at = time.monotonic()
+        return Part(self, begin, self.taken, tokens - room)
+
+    @property
+    def next_cost(self) -> int:
+        """Tokens of the next prompt; 0 when all are taken."""
+        return self.plan.costs[self.taken] if self.taken < len(self.plan.costs) else 0
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long it waited for its first turn."""
+        return (self.begun_at or time.monotonic()) - self.queued_at
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Prompts begin..end of a job that run in one turn. alone: it failed before, and runs in a turn of its own."""
+
+    job: Job
+    begin: int
+    end: int
+    tokens: int
+    alone: bool = False
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The prompts to run."""
+        return self.job.plan.prompts[self.begin : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call of the engine: parts of one or more requests for the same model."""
+
+    model: Model
+    parts: tuple[Part, ...]
+
+    @property
+    def tokens(self) -> int:
+        """What it computes."""
+        return sum(part.tokens for part in self.parts)
+
+    @property
+    def documents(self) -> int:
+        """Prompts in it."""
+        return sum(part.end - part.begin for part in self.parts)
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """All parts' prompts, one after the other."""
+        return [prompt for part in self.parts for prompt in part.prompts]
