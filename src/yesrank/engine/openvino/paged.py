@@ -14,7 +14,7 @@ from yesrank.engine.openvino.sequences import Ids, Running, Tables, groups, wind
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
 
-CALL_TOKENS = 2048
+CALL_TOKENS = 1024  # larger calls were no faster, and take more memory
 CALL_SEQUENCES = 64
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512

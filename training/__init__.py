@@ -1,0 +1,1 @@
+"""How the small built-in model was made: data, tokenizer, initial weights, training, export, figures."""

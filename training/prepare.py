@@ -1,0 +1,96 @@
+"""Read the training pairs and mine BM25 negatives: ``python -m training.prepare --data DIR --out DIR``.
+
+DIR holds ``train/<source>.jsonl.gz``, one object a line with ``query`` and ``positive`` among its fields.
+Writes ``groups.json``: all documents once, and per query the positive, the mined negatives and the range of
+documents of the same source, from which random negatives are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from training.retrieval import bm25
+
+MINED = 24  # BM25 results looked at for negatives
+LIMITS = {  # queries taken from a large source; others are taken whole
+    "digitalgov": 6000, "drcd-dev": 3400, "factbook": 2500, "iapp-thai": 3000, "jsquad-valid": 2500,
+    "medquad": 8000, "msdocs": 10000, "peps": 7000, "tldr": 7000, "wordnet": 6000,
+}  # fmt: skip
+
+# The two examples by which people try a reranker stay out of training.
+HELD_OUT = re.compile(r"red planet|(?=.*\bfrance\b).*\bcapital\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A query, the position of its positive, its mined negatives, and its source's documents [first, end)."""
+
+    source: str
+    query: str
+    positive: int
+    mined: list[int]
+    first: int
+    end: int
+
+
+def read_pairs(path: Path) -> list[dict[str, str]]:
+    """The pairs of one source, less the held-out examples."""
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+        pairs = [json.loads(line) for line in lines]
+    return [pair for pair in pairs if not HELD_OUT.search(pair["query"])]
+
+
+def mine(
+    source: str, pairs: list[dict[str, str]], first: int, rng: random.Random
+) -> tuple[list[str], list[Group]]:
+    """The distinct documents of a source and the groups of (at most LIMITS) of its pairs."""
+    position: dict[str, int] = {}
+    answers: dict[str, set[int]] = {}
+    for pair in pairs:
+        answer = position.setdefault(pair["positive"], len(position))
+        answers.setdefault(pair["query"], set()).add(answer)
+    chosen = rng.sample(pairs, min(len(pairs), LIMITS.get(source, len(pairs))))
+    docs = list(position)
+    hits = bm25(docs, [pair["query"] for pair in chosen], MINED)
+    groups = [
+        Group(
+            source=source,
+            query=pair["query"],
+            positive=first + position[pair["positive"]],
+            mined=[first + doc for doc in hit.docs if doc not in answers[pair["query"]]],
+            first=first,
+            end=first + len(docs),
+        )
+        for pair, hit in zip(chosen, hits, strict=True)
+    ]
+    return docs, groups
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    rng = random.Random(0)
+    docs: list[str] = []
+    groups: list[Group] = []
+    for path in sorted((args.data / "train").glob("*.jsonl.gz")):
+        source = path.name.removesuffix(".jsonl.gz")
+        new_docs, new_groups = mine(source, read_pairs(path), len(docs), rng)
+        docs += new_docs
+        groups += new_groups
+        print(f"{source}: {len(new_docs)} documents, {len(new_groups)} groups", flush=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"docs": docs, "groups": [asdict(group) for group in groups]}, ensure_ascii=False)
+    (args.out / "groups.json").write_text(text, encoding="utf-8")
+    print(f"in all {len(docs)} documents, {len(groups)} groups")
+
+
+if __name__ == "__main__":
+    main()
