@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("tokens", "head"),
     ("engine", "convert", "randomweights"),
     ("models",),
-    ("verify",),
+    ("verify", "store"),
     ("bench",),
     ("cli",),
 )

@@ -1,0 +1,29 @@
+"""Names for model folders: a small file in the user's configuration, and what fills it.
+
+name or path ─ resolve ─► Entry ─ (path, device, precision, ...) ─► Reranker
+hub id or folder ─ take_in ─► download, convert, check ─► Store.add
+"""
+
+from yesrank.store.entry import BUILTIN, Entry
+from yesrank.store.folders import State, delete_folder, state_of
+from yesrank.store.intake import Steps, pull, take_in
+from yesrank.store.places import config_file, models_folder
+from yesrank.store.resolve import builtin_entry, not_found, resolve
+from yesrank.store.store import Store
+
+__all__ = [
+    "BUILTIN",
+    "Entry",
+    "State",
+    "Steps",
+    "Store",
+    "builtin_entry",
+    "config_file",
+    "delete_folder",
+    "models_folder",
+    "not_found",
+    "pull",
+    "resolve",
+    "state_of",
+    "take_in",
+]

@@ -1,0 +1,138 @@
+"""What is known of a model by its name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from yesrank.errors import InputError
+from yesrank.prompt import template_named
+
+BUILTIN = "builtin"
+"""The name of the model that comes with the package. A store gives it to no other."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_LONGEST_NAME = 200
+_NAME_RULE = "use letters, digits and . _ - (and / between parts), beginning with a letter or digit"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A named model folder and how it is to be run.
+
+    path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
+    device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
+    aliases: other names. added: the day on which it was added.
+    """
+
+    name: str
+    path: Path
+    source: str | None = None
+    revision: str | None = None
+    device: str = "CPU"
+    precision: str = "auto"
+    instruction: str | None = None
+    template: str | None = None
+    max_length: int | None = None
+    aliases: tuple[str, ...] = ()
+    added: date = field(default_factory=date.today)
+
+    def __post_init__(self) -> None:
+        """Raises InputError, which names the field."""
+        check_name("name", self.name)
+        for alias in self.aliases:
+            check_name("aliases", alias)
+        if len({name.casefold() for name in self.names}) < len(self.names):
+            raise InputError("aliases", f"{self.name} has the same name twice", "give each alias once")
+        if self.template is not None:
+            template_named(self.template)
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError("max_length", f"must be 1 or more tokens, not {self.max_length}")
+        for text in ("device", "precision"):
+            if not getattr(self, text).strip():
+                raise InputError(text, "it is empty", "leave it out for the usual choice")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return (self.name, *self.aliases)
+
+    def overridden(
+        self,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        instruction: str | None = None,
+        template: str | None = None,
+        max_length: int | None = None,
+    ) -> Self:
+        """The entry with what is not None in place of its own: what a caller asks for goes before it."""
+        asked = {
+            "device": device,
+            "precision": precision,
+            "instruction": instruction,
+            "template": template,
+            "max_length": max_length,
+        }
+        return replace(self, **{key: value for key, value in asked.items() if value is not None})  # type: ignore[arg-type]
+
+    def as_table(self) -> dict[str, Any]:
+        """The TOML table, without the name and without what is not set."""
+        found = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "name"}
+        found["path"], found["aliases"] = str(self.path), [*self.aliases]
+        return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+class FieldError(Exception):
+    """A key of a table that is wrong. Turned into a ModelError by who knows file and line."""
+
+    def __init__(self, key: str | None, message: str) -> None:
+        super().__init__(message)
+        self.key, self.message = key, message
+
+
+_KINDS: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("path", "source", "revision", "device", "precision"), (str, "a string")),
+    **dict.fromkeys(("instruction", "template"), (str, "a string")),
+    "max_length": (int, "a whole number"),
+    "aliases": (list, "a list of strings"),
+    "added": (date, "a date such as 2026-01-31"),
+}
+
+
+def entry_from_table(name: str, table: object) -> Entry:
+    """The entry that a TOML table describes. Raises FieldError for unknown, missing and wrong keys."""
+    if not isinstance(table, dict):
+        raise FieldError(None, "it is not a table")
+    for key, value in table.items():
+        _check_kind(key, value)
+    for key in ("path", "added"):
+        if key not in table:
+            raise FieldError(None, f"{key} is missing")
+    path = Path(table["path"]).expanduser()
+    if not path.is_absolute():
+        raise FieldError("path", f"path must be a whole path, not {table['path']!r}")
+    try:
+        return Entry(name, **{**table, "path": path, "aliases": tuple(table.get("aliases", ()))})
+    except InputError as error:
+        key = error.field if error.field in table else None
+        raise FieldError(key, error.message) from error
+
+
+def check_name(field_name: str, name: str) -> None:
+    """Raises InputError for a name or alias that cannot be one."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise InputError(field_name, f"{name[:_LONGEST_NAME]!r} cannot be a name", _NAME_RULE)
+
+
+def _check_kind(key: str, value: object) -> None:
+    if key not in _KINDS:
+        raise FieldError(key, f"{key} is not known; the keys are {', '.join(_KINDS)}")
+    kind, words = _KINDS[key]
+    right = isinstance(value, kind) and not isinstance(value, bool | datetime)
+    if isinstance(value, list):
+        right = right and all(isinstance(each, str) for each in value)
+    if not right:
+        raise FieldError(key, f"{key} must be {words}")

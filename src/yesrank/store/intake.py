@@ -1,0 +1,174 @@
+"""A folder or a model of the hub -> an entry: downloaded, converted and checked on the way in."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from yesrank.errors import InputError, ModelNotFound, YesrankError
+from yesrank.store import hub
+from yesrank.store.entry import Entry
+from yesrank.store.places import folder_for, is_folder
+from yesrank.store.resolve import HUB_ID
+from yesrank.store.store import Store, without_taken_aliases
+
+DEFAULT_WEIGHTS = "int8"
+
+
+def _silent(message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Told what happens. download: bytes here, of how many; convert: as convert.ConvertProgress."""
+
+    note: Callable[[str], None] = _silent
+    download: Callable[[int, int], None] | None = None
+    convert: Callable[[int, int, int, int], None] | None = None
+
+
+_SILENT = Steps()
+
+
+def take_in(
+    store: Store,
+    entry: Entry,
+    model: str,
+    *,
+    revision: str | None = None,
+    weights: str | None = None,
+    steps: Steps = _SILENT,
+) -> Entry:
+    """Adds `entry` for a folder or hub id, and returns it as it was stored.
+
+    A checkpoint is converted into the folder of converted models, an OpenVINO model is used where it lies; the path,
+    source and revision of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for int8.
+    Raises InputError, ModelError, ConversionError; after an error nothing is stored.
+    """
+    store.check_free(entry)
+    path = Path(model).expanduser()
+    if is_folder(path):
+        if revision is not None:
+            raise InputError(
+                "revision", f"{model} is a folder, not a model of the hub", "leave --revision out"
+            )
+        source = path.resolve()
+        return _store(store, replace(entry, path=source, source=str(source)), weights, steps)
+    if not HUB_ID.fullmatch(model):
+        raise ModelNotFound(
+            f"there is no folder {model}", "give a folder, or an id of the Hugging Face hub: OWNER/NAME"
+        )
+    found = _download(model, revision, steps)
+    aliased = replace(entry, aliases=(*entry.aliases, *({model} - {*entry.names})))
+    entry = without_taken_aliases(aliased, store.list()) if model not in entry.names else entry
+    return _store(store, replace(entry, path=found, source=model, revision=found.name), weights, steps)
+
+
+def pull(
+    store: Store,
+    hub_id: str,
+    *,
+    name: str | None = None,
+    revision: str | None = None,
+    weights: str | None = None,
+    steps: Steps = _SILENT,
+) -> tuple[Entry, bool]:
+    """Downloads a model of the hub, converts and adds it; returns the entry, and whether it is new.
+
+    name: None for the last part of the id. A model that is there in the same revision is left as it is. Raises
+    InputError where the name belongs to another model or revision, and what take_in raises.
+    """
+    if not HUB_ID.fullmatch(hub_id):
+        raise InputError("model", f"{hub_id!r} is not an id of the Hugging Face hub", "write OWNER/NAME")
+    name = name or hub_id.rpartition("/")[2]
+    there = store.find(name)
+    if there is not None and there.source == hub_id:
+        _check_same(there, hub_id, revision, weights)
+        return there, False
+    entry = Entry(name, folder_for(name))
+    return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
+
+
+def _check_same(there: Entry, hub_id: str, revision: str | None, weights: str | None) -> None:
+    from yesrank.manifest import read_manifest
+
+    again = f"yesrank remove {there.name} --delete-files, then pull again; or keep both with --name"
+    repository = hub.look_up(hub_id, revision)
+    if repository is not None and repository.commit != there.revision:
+        raise InputError(
+            "name", f"{there.name} is revision {there.revision}, the hub has {repository.commit}", again
+        )
+    if not is_folder(there.path):
+        raise InputError("name", f"{there.name} is stored, but its folder {there.path} is gone", again)
+    manifest = read_manifest(there.path)
+    if weights is not None and manifest is not None and manifest.weights != weights:
+        raise InputError("name", f"{there.name} has {manifest.weights} weights, not {weights}", again)
+
+
+def _download(hub_id: str, revision: str | None, steps: Steps) -> Path:
+    repository = hub.look_up(hub_id, revision)
+    if repository is None:
+        steps.note(f"HF_HUB_OFFLINE is set: {hub_id} as it is in the cache, not compared with the hub")
+        return hub.cached(hub_id, revision)
+    files = hub.wanted(repository)
+    size = sum(file.size for file in files)
+    steps.note(f"{hub_id} at {repository.commit[:12]}: {len(files)} files, {size / 1e6:,.1f} MB")
+    return hub.download(repository, revision, steps.download)
+
+
+def _store(store: Store, entry: Entry, weights: str | None, steps: Steps) -> Entry:
+    """Converts where that is needed, checks, and adds."""
+    from yesrank.models.folder import open_model
+
+    model = open_model(entry.path)
+    if entry.max_length is not None and entry.max_length > model.limit:
+        raise InputError(
+            "max_length", f"must be 1 to {model.limit} tokens for this model, not {entry.max_length}"
+        )
+    if model.kind == "checkpoint":
+        return _convert(store, entry, weights or DEFAULT_WEIGHTS, steps)
+    if weights is not None:
+        raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
+    _check_ir(entry.path)
+    return store.add(entry)
+
+
+def _convert(store: Store, entry: Entry, weights: str, steps: Steps) -> Entry:
+    from yesrank.convert import convert
+
+    target = folder_for(entry.name)
+    made = not _is_result(target, entry, weights)
+    if made:
+        template = entry.template or "card"
+        convert(entry.path, target, weights=weights, template=template, progress=steps.convert)
+    try:
+        return store.add(replace(entry, path=target))
+    except YesrankError:  # another process took the name in the meantime
+        if made:
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+def _is_result(target: Path, entry: Entry, weights: str) -> bool:
+    """Whether an earlier run made the very folder and was stopped before it could store the name."""
+    from yesrank.manifest import read_manifest
+
+    if not target.exists():
+        return False
+    manifest = read_manifest(target)
+    if manifest is not None and entry.revision is not None:
+        made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
+        if made == (entry.source, entry.revision, weights, entry.template or "card"):
+            return True
+    raise InputError(
+        "name",
+        f"{target} exists, and no stored model has the name {entry.name}",
+        "remove it, or choose another name",
+    )
+
+
+def _check_ir(path: Path) -> None:
+    """Raises ModelError for an IR that is cut short."""
+    from yesrank.engine.openvino.files import check_ir
+
+    check_ir(path)

@@ -1,0 +1,99 @@
+"""The names of a user: read, added to, removed from."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from yesrank.errors import InputError, ModelNotFound
+from yesrank.store import toml
+from yesrank.store.entry import BUILTIN, Entry
+from yesrank.store.places import config_file
+
+LIST = "yesrank list shows all names"
+
+
+class Store:
+    """The entries of one file. Nothing is kept in memory: every call reads the file as it is then.
+
+    path: the file; None for YESRANK_CONFIG or the platform's place. Every method raises ModelError, naming the
+    line, for a file that is not valid; such a file is never written to. Safe with several processes.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = config_file() if path is None else path.absolute()
+
+    def list(self) -> tuple[Entry, ...]:
+        """All entries, in the order in which they were added."""
+        return toml.read(self.path)
+
+    def find(self, name: str) -> Entry | None:
+        """The entry with that name or alias; None where there is none."""
+        return next((entry for entry in self.list() if name in entry.names), None)
+
+    def get(self, name: str) -> Entry:
+        """The entry with that name or alias. Raises ModelNotFound, with the names that come near."""
+        entries = self.list()
+        found = next((entry for entry in entries if name in entry.names), None)
+        if found is None:
+            raise ModelNotFound(f"no model has the name {name!r}", near(name, entries))
+        return found
+
+    def check_free(self, entry: Entry) -> None:
+        """Raises InputError where the name or an alias of the entry belongs to another one."""
+        _check_free(entry, self.list())
+
+    def add(self, entry: Entry, replace: bool = False) -> Entry:
+        """Adds an entry and returns it. replace: an entry of the same name gives way.
+
+        Raises InputError where the name or an alias is taken.
+        """
+        with toml.locked(self.path):
+            entries = [each for each in self.list() if not (replace and each.name == entry.name)]
+            _check_free(entry, entries)
+            toml.write(self.path, [*entries, entry])
+        return entry
+
+    def remove(self, name: str) -> Entry:
+        """Removes the entry of that name and returns it; the model's files stay.
+
+        Raises ModelNotFound; InputError for an alias, so that nothing is removed by one of its other names.
+        """
+        with toml.locked(self.path):
+            entry = self.get(name)
+            if entry.name != name:
+                raise InputError(
+                    "name",
+                    f"{name!r} is an alias of {entry.name!r}",
+                    f"to remove it: yesrank remove {entry.name}",
+                )
+            toml.write(self.path, [each for each in self.list() if each.name != name])
+        return entry
+
+
+def near(name: str, entries: Sequence[Entry]) -> str:
+    """The hint for a name that is not there: those that look like it."""
+    known = {each.casefold(): each for entry in entries for each in entry.names}
+    found = [known[key] for key in get_close_matches(name.casefold(), known, n=3)]
+    return f"did you mean {' or '.join(found)}? {LIST}" if found else LIST
+
+
+def without_taken_aliases(entry: Entry, entries: Sequence[Entry]) -> Entry:
+    """The entry less those aliases that are names of others, for aliases that nobody asked for."""
+    taken = {name.casefold() for each in entries for name in each.names} | {entry.name.casefold()}
+    return replace(entry, aliases=tuple(each for each in entry.aliases if each.casefold() not in taken))
+
+
+def _check_free(entry: Entry, entries: Sequence[Entry]) -> None:
+    owners = {name.casefold(): each.name for each in entries for name in each.names}
+    for name in entry.names:
+        field = "name" if name == entry.name else "alias"
+        if name.casefold() == BUILTIN:
+            raise InputError(field, f"{name!r} is the model that comes with yesrank", "choose another")
+        if (owner := owners.get(name.casefold())) is not None:
+            what = "is there already" if owner == name else f"is a name of {owner!r} already"
+            raise InputError(
+                field,
+                f"{name!r} {what}",
+                f"choose another, or first: yesrank remove {owner}",
+            )
