@@ -156,15 +156,13 @@ def test_ids_stand_in_the_table(fake_reranker: type[WordOverlapReranker]) -> Non
     assert "doc-42" in done.stdout
 
 
-def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker]) -> None:
-    options = (
-        "--model folder --device GPU --precision f32 --template chat --max-length 99 --instruction why -n 1"
-    )
-    done = invoke("rerank", "q", "d", *options.split())
+def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tmp_path: Path) -> None:
+    options = "--device GPU --precision f32 --template chat --max-length 99 --instruction why -n 1"
+    done = invoke("rerank", "q", "d", "--model", str(tmp_path), *options.split())
     assert done.exit_code == 0
     assert fake_reranker.calls == [
         {
-            "model": "folder",
+            "model": tmp_path,
             "device": "GPU",
             "precision": "f32",
             "template": "chat",
@@ -178,11 +176,11 @@ def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker]) ->
 
 
 def test_the_model_may_come_from_the_environment(
-    fake_reranker: type[WordOverlapReranker], monkeypatch: pytest.MonkeyPatch
+    fake_reranker: type[WordOverlapReranker], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("YESRANK_MODEL", "elsewhere")
+    monkeypatch.setenv("YESRANK_MODEL", str(tmp_path))
     invoke("rerank", "q", "d")
-    assert fake_reranker.calls[0]["model"] == "elsewhere"
+    assert fake_reranker.calls[0]["model"] == tmp_path
 
 
 # demo

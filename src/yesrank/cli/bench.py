@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, Precision, PrecisionOption
+from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
 
 if TYPE_CHECKING:
     from yesrank.bench import BenchResult
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def bench(
     *,
     model: ModelOption = None,
-    device: DeviceOption = "CPU",
-    precision: PrecisionOption = Precision.AUTO,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     documents: Annotated[int, typer.Option("--documents", min=1, help="Documents of a request.")] = 100,
     words: Annotated[int, typer.Option("--words", min=1, help="Mean words of a document.")] = 120,
     repeat: Annotated[
@@ -27,11 +27,13 @@ def bench(
 ) -> None:
     """Measure documents a second, latency, memory and load time on made-up documents."""
     from yesrank.bench import bench as run
+    from yesrank.store import resolve
 
+    entry = resolve(model).overridden(device=device, precision=precision)
     result = run(
-        model,
-        device=device,
-        precision=precision.value,
+        str(entry.path),
+        device=entry.device,
+        precision=entry.precision,
         documents=documents,
         words=words,
         repeat=repeat,

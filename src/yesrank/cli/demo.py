@@ -6,14 +6,14 @@ from typing import Any
 
 from yesrank.cli import output
 from yesrank.cli.documents import Passage
-from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, Precision, PrecisionOption
+from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
 from yesrank.cli.rerank import as_data, as_table, open_reranker
 
 
 def demo(
     model: ModelOption = None,
-    device: DeviceOption = "CPU",
-    precision: PrecisionOption = Precision.AUTO,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank the passages of a few built-in questions, to see what a reranker does."""
@@ -34,7 +34,9 @@ def demo(
     if as_json:
         output.show_json(answers)
     else:
-        output.show(f"✓ marks the passage that answers the question; it came first in {right} of {len(questions())}.")
+        output.show(
+            f"✓ marks the passage that answers the question; it came first in {right} of {len(questions())}."
+        )
 
 
 def questions() -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from yesrank.cli import output
 from yesrank.cli.options import FolderArgument, JsonOption
-from yesrank.errors import ModelError, ModelNotFound, YesrankError
+from yesrank.errors import ModelError, YesrankError
 
 _POINTER = b"version https://git-lfs"
 
@@ -27,8 +27,9 @@ def inspect(
 
     Ends with exit code 1 where there are problems.
     """
-    if not folder.is_dir():
-        raise ModelNotFound(f"there is no folder {folder}", "give the path of a model folder")
+    from yesrank.store import resolve
+
+    folder = resolve(folder).path
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from yesrank.cli.add import add
 from yesrank.cli.bench import bench
 from yesrank.cli.convert import convert
 from yesrank.cli.demo import demo
 from yesrank.cli.doctor import doctor
 from yesrank.cli.inspect import inspect
+from yesrank.cli.list import list as list_names
 from yesrank.cli.output import note
+from yesrank.cli.pull import pull
+from yesrank.cli.remove import remove
 from yesrank.cli.rerank import rerank
 from yesrank.cli.serve import serve
 from yesrank.cli.verify import verify
@@ -27,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (rerank, demo, convert, verify, inspect, doctor, bench, serve):
+for verb in (rerank, demo, convert, verify, inspect, doctor, bench, add, pull, list_names, remove, serve):
     app.command(verb.__name__)(verb)
 
 

@@ -41,12 +41,18 @@ ModelOption = Annotated[
         "-m",
         envvar="YESRANK_MODEL",
         show_envvar=False,
-        metavar="FOLDER",
-        help="Model folder or checkpoint; without it YESRANK_MODEL, else the built-in small model.",
+        metavar="NAME|FOLDER",
+        help="Stored name or model folder; without it YESRANK_MODEL, else the built-in small model.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU.")]
-PrecisionOption = Annotated[Precision, typer.Option("--precision", "-p", help="Arithmetic of the run.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU; the name's own, else CPU."),
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option("--precision", "-p", help="Arithmetic of the run; the name's own, else auto."),
+]
 InstructionOption = Annotated[
     str | None, typer.Option("--instruction", "-i", help="What makes a document relevant, in one sentence.")
 ]
@@ -59,4 +65,6 @@ MaxLengthOption = Annotated[
     typer.Option("--max-length", min=1, help="Most tokens of a prompt; longer documents are cut and marked."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Model folder.", show_default=False)]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="Model folder, or a stored name.", show_default=False)
+]

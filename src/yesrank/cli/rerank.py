@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 _BUILT_IN = (
     "note: this is the small built-in model, for trying things out; for real use: "
-    "hf download Qwen/Qwen3-Reranker-0.6B --local-dir Qwen3-Reranker-0.6B, then "
-    "yesrank convert Qwen3-Reranker-0.6B reranker and --model reranker"
+    "yesrank pull Qwen/Qwen3-Reranker-0.6B, then --model Qwen3-Reranker-0.6B"
 )
 
 
@@ -47,8 +46,8 @@ def rerank(
     ] = None,
     *,
     model: ModelOption = None,
-    device: DeviceOption = "CPU",
-    precision: PrecisionOption = Precision.AUTO,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     instruction: InstructionOption = None,
     template: TemplateOption = None,
     max_length: MaxLengthOption = None,
@@ -81,22 +80,30 @@ def rerank(
 
 def open_reranker(
     model: str | None,
-    device: str,
-    precision: Precision,
+    device: str | None,
+    precision: Precision | None,
     template: str | None = None,
     max_length: int | None = None,
 ) -> "Reranker":
-    """The reranker that the options ask for; says on stderr when it is the built-in one."""
+    """The reranker that the options ask for; says on stderr when it is the built-in one.
+
+    What is None is as stored with the model's name.
+    """
     from yesrank.models.reranker import Reranker
+    from yesrank.store import resolve
 
     if model is None:
         output.note(_BUILT_IN, style="dim")
+    entry = resolve(model).overridden(
+        device=device, precision=precision, template=template, max_length=max_length
+    )
     return Reranker(
-        model,
-        device=device,
-        precision=precision.value,
-        template=None if template is None else str(template),
-        max_length=max_length,
+        entry.path,
+        device=entry.device,
+        precision=entry.precision,
+        instruction=entry.instruction,
+        template=entry.template,
+        max_length=entry.max_length,
     )
 
 

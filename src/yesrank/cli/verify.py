@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.options import DeviceOption, FolderArgument, JsonOption, Precision, PrecisionOption
+from yesrank.cli.options import DeviceOption, FolderArgument, JsonOption, PrecisionOption
 from yesrank.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def verify(
             "--source", "-s", metavar="CHECKPOINT", help="Its checkpoint; else the manifest's source."
         ),
     ] = None,
-    device: DeviceOption = "CPU",
-    precision: PrecisionOption = Precision.AUTO,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also show the error after each layer.")] = False,
     prompts: Annotated[
         int | None,
@@ -37,13 +37,16 @@ def verify(
 
     Ends with exit code 1 where the differences are larger than the stored weights and the arithmetic explain.
     """
+    from yesrank.store import resolve
     from yesrank.verify import verify as run
 
+    entry = resolve(folder).overridden(device=device, precision=precision)
+    folder = entry.path
     report = run(
         folder,
         source,
-        device=device,
-        precision=precision.value,
+        device=entry.device,
+        precision=entry.precision,
         layers=layers,
         prompts=prompts,
         progress=output.note,

@@ -1,0 +1,98 @@
+"""`yesrank add`: a name for a model, with the way in which it is to be run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from yesrank.cli import output
+from yesrank.cli.options import (
+    InstructionOption,
+    JsonOption,
+    MaxLengthOption,
+    Precision,
+    PrecisionOption,
+    TemplateOption,
+)
+from yesrank.cli.pull import RevisionOption, WeightsOption, show_entry, steps
+from yesrank.errors import InputError
+
+_ENGINES = ("openvino", "optimum")
+
+
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the model.", show_default=False)],
+    *,
+    model_path: Annotated[
+        str,
+        typer.Option(
+            "--model-path",
+            metavar="FOLDER|HF_ID",
+            help="Converted folder, checkpoint, or OWNER/NAME on the Hugging Face hub.",
+            show_default=False,
+        ),
+    ],
+    device: Annotated[
+        str, typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU.")
+    ] = "CPU",
+    precision: PrecisionOption = Precision.AUTO,
+    instruction: InstructionOption = None,
+    template: TemplateOption = None,
+    max_length: MaxLengthOption = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", "-a", metavar="NAME", help="Another name for it; may be repeated."),
+    ] = None,
+    weights: WeightsOption = None,
+    revision: RevisionOption = None,
+    model_type: Annotated[
+        str | None, typer.Option("--model-type", metavar="rerank", help="As in OpenArc; only rerank.")
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="optimum|openvino", help="As in OpenArc; taken, and not needed."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a model a name, with the device, precision and instruction to run it with.
+
+    A checkpoint is converted and a model of the hub is downloaded first; a converted folder is used where it
+    lies. What rerank and other verbs are told by options goes before what is stored here.
+    """
+    from yesrank.store import Entry, Store, take_in
+
+    _check_openarc(model_type, engine)
+    entry = Entry(
+        name,
+        Path(model_path),
+        device=device,
+        precision=precision.value if precision else "auto",
+        instruction=instruction,
+        template=template.value if template else None,
+        max_length=max_length,
+        aliases=tuple(alias or ()),
+    )
+    with steps() as told:
+        added = take_in(
+            Store(),
+            entry,
+            model_path,
+            revision=revision,
+            weights=weights.value if weights else None,
+            steps=told,
+        )
+    show_entry(added, "added", as_json=as_json)
+
+
+def _check_openarc(model_type: str | None, engine: str | None) -> None:
+    if model_type not in (None, "rerank"):
+        raise InputError(
+            "--model-type", f"{model_type!r} is nothing that yesrank runs: it ranks documents", "use rerank"
+        )
+    if engine is None:
+        return
+    if engine not in _ENGINES:
+        raise InputError(
+            "--engine", f"{engine!r} is not known", f"leave it out, or use {' or '.join(_ENGINES)}"
+        )
+    output.note(f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO", style="dim")

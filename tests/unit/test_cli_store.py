@@ -1,0 +1,166 @@
+"""The verbs add, list and remove, and stored names in the other verbs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from stand_ins import WordOverlapReranker
+from typer.testing import CliRunner, Result
+
+from yesrank.cli.main import app
+from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace
+from yesrank.store import Store
+from yesrank.store.blobs import Blob
+from yesrank.store.hub import _check_space
+from yesrank.store.hub_errors import explaining
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("YESRANK_CONFIG", str(tmp_path / "models.toml"))
+    monkeypatch.setenv("YESRANK_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("YESRANK_MODEL", raising=False)
+    return tmp_path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "300", "NO_COLOR": "1"})
+
+
+def done(*arguments: str) -> Result:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_converted_folder_is_used_where_it_lies(folders: dict[str, Path]) -> None:
+    path = str(folders["int8"])
+    added = done(
+        "add",
+        "mine",
+        "--model-path",
+        path,
+        "--model-type",
+        "rerank",
+        "--engine",
+        "optimum",
+        "--device",
+        "GPU",
+    )
+    assert "yesrank's own engine" in added.stderr
+    assert "added: mine" in added.stdout
+    entry = Store().get("mine")
+    assert (str(entry.path), entry.device, entry.revision) == (str(folders["int8"].resolve()), "GPU", None)
+    assert "mine" in done("list").stdout
+    removed = json.loads(done("remove", "mine", "--delete-files", "--json").stdout)
+    assert removed["freed"] == 0
+    assert "was not made by yesrank" in removed["note"]
+    assert folders["int8"].is_dir()
+    assert Store().list() == ()
+
+
+def test_a_checkpoint_is_converted_on_the_way_in(checkpoint_folder: Path, home: Path) -> None:
+    options = ("--weights", "bf16", "--template", "chat", "--alias", "a", "--alias", "b", "--json")
+    added = json.loads(done("add", "acme/new", "--model-path", str(checkpoint_folder), *options).stdout)
+    folder = home / "models" / "acme--new"
+    assert (added["path"], added["source"]) == (str(folder), str(checkpoint_folder.resolve()))
+    assert added["aliases"] == ["a", "b"]
+    manifest = json.loads((folder / "yesrank.json").read_text())
+    assert (manifest["weights"], manifest["template"]) == ("bf16", "chat")
+    freed = json.loads(done("remove", "acme/new", "--delete-files", "--json").stdout)["freed"]
+    assert freed > 100_000
+    assert not folder.exists()
+
+
+def test_a_folder_of_two_names_is_not_deleted(checkpoint_folder: Path, home: Path) -> None:
+    done("add", "one", "--model-path", str(checkpoint_folder))
+    done("add", "two", "--model-path", str(home / "models" / "one"))
+    assert "belongs to another name" in done("remove", "one", "--delete-files").stderr
+    assert (home / "models" / "one").is_dir()
+    done("remove", "two", "--delete-files")
+    assert not (home / "models" / "one").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (("bad name",), InputError, "cannot be a name"),
+        (("builtin",), InputError, "comes with yesrank"),
+        (("x", "--model-type", "llm"), InputError, "it ranks documents"),
+        (("x", "--engine", "ovgenai"), InputError, "'ovgenai' is not known"),
+        (("x", "--weights", "int8"), InputError, "is converted already"),
+        (("x", "--revision", "main"), InputError, "is a folder"),
+        (("x", "--max-length", "100000"), InputError, "max_length: must be 1 to 4096"),
+        (("x", "--model-path", "nowhere"), ModelNotFound, "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_added(
+    folders: dict[str, Path], arguments: tuple[str, ...], kind: type[Exception], message: str
+) -> None:
+    result = invoke("add", "--model-path", str(folders["int8"]), *arguments)
+    assert isinstance(result.exception, kind)
+    assert message in str(result.exception)
+    assert Store().list() == ()
+
+
+def test_damaged_and_foreign_folders_are_not_added(folders: dict[str, Path], home: Path) -> None:
+    broken = home / "broken"
+    shutil.copytree(folders["int8"], broken)
+    with (broken / "openvino_model.bin").open("r+b") as file:
+        file.truncate(1000)
+    assert isinstance(invoke("add", "x", "--model-path", str(broken)).exception, ModelError)
+    (home / "empty").mkdir()
+    assert isinstance(invoke("add", "x", "--model-path", str(home / "empty")).exception, ModelError)
+    assert Store().list() == ()
+
+
+def test_what_a_killed_run_left_is_not_taken_for_the_model(checkpoint_folder: Path, home: Path) -> None:
+    (home / "models" / "x").mkdir(parents=True)
+    result = invoke("add", "x", "--model-path", str(checkpoint_folder))
+    assert isinstance(result.exception, InputError)
+    assert "no stored model has the name x" in str(result.exception)
+
+
+def test_the_list_shows_problems_and_the_model_of_the_package(folders: dict[str, Path], home: Path) -> None:
+    for name in ("gone", "short"):
+        shutil.copytree(folders["int8"], home / name)
+        done("add", name, "--model-path", str(home / name))
+    shutil.rmtree(home / "gone")
+    (home / "short" / "openvino_model.bin").write_bytes(b"short")
+    text = done("list").stdout
+    assert f"problem: gone: there is no folder {home / 'gone'}" in text
+    assert "problem: short: " in text
+    listed = {each["name"]: each for each in json.loads(done("list", "--json").stdout)["models"]}
+    assert [*listed] == ["gone", "short", "builtin"]
+    assert (listed["builtin"]["builtin"], listed["builtin"]["added"]) == (True, None)
+    assert listed["gone"]["bytes"] == 0
+
+
+def test_a_stored_name_brings_its_settings_and_options_go_before_them(
+    folders: dict[str, Path], fake_reranker: type[WordOverlapReranker]
+) -> None:
+    settings = "--device GPU --precision f32 --template chat --max-length 99 --alias m"
+    done("add", "mine", "--model-path", str(folders["int8"]), "--instruction", "Why?", *settings.split())
+    done("rerank", "--model", "m", "q", "d")
+    done("rerank", "--model", "mine", "q", "d", "--device", "CPU", "--precision", "auto", "--max-length", "7")
+    stored, asked = fake_reranker.calls
+    chosen = ("device", "precision", "template", "max_length")
+    assert [stored[key] for key in chosen] == ["GPU", "f32", "chat", 99]
+    assert [asked[key] for key in chosen] == ["CPU", "auto", "chat", 7]
+    assert stored["model"] == folders["int8"].resolve()
+    assert isinstance(invoke("rerank", "--model", "mime", "q", "d").exception, ModelNotFound)
+    assert json.loads(done("inspect", "m", "--json").stdout)["problems"] == []
+
+
+def test_a_full_disk_is_found_before_the_download_and_named_after_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = Blob("", home / "blobs" / "x", home / "lock", "x", 10, "", {})
+    _check_space("a/b", 10, [blob])
+    with pytest.raises(NoSpace, match="a/b needs 1000000000"):
+        _check_space("a/b", 10**18, [blob])
+    with pytest.raises(NoSpace, match="goes on where it stopped"), explaining("a/b"):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(ZeroDivisionError), explaining("a/b"):
+        _ = 1 // 0
