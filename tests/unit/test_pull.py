@@ -1,0 +1,211 @@
+"""`yesrank pull` and `add` of a hub id, against a small hub on loopback, in processes of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loopback_hub import COMMIT, TOKEN, Hub, serving
+
+from yesrank.randomweights import write_random_checkpoint
+from yesrank.store import Store
+
+ID = "acme/tiny-reranker"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass
+class Home:
+    """A user with an empty cache, an empty store, and a hub."""
+
+    root: Path
+    endpoint: str
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "YESRANK_"))}
+        ours = {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HOME": str(self.root / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "NO_PROXY": "127.0.0.1",
+            "YESRANK_CONFIG": str(self.root / "models.toml"),
+            "YESRANK_MODELS": str(self.root / "models"),
+        }
+        return {**kept, **ours, **more}
+
+    def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", "from yesrank.cli.main import main; main()", *arguments]
+        return subprocess.Popen(
+            command,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        process = self.start(*arguments, **more)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def blobs(self) -> list[str]:
+        """Files in the cache that hold content, or a part of it."""
+        return [path.name for path in self.root.glob("hf/hub/models--*/blobs/*")]
+
+    def fails(self, *arguments: str, **more: str) -> str:
+        """What a command that fails says, and that it says it shortly, with a next step, storing nothing."""
+        done = self.run(*arguments, **more)
+        assert done.returncode == 1, done.stderr
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        assert "\nnext: " in done.stderr
+        assert Store(self.root / "models.toml").list() == ()
+        return done.stderr
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, small_tokenizer: str) -> Path:
+    from random_models import CONFIG
+
+    folder = tmp_path_factory.mktemp("published")
+    write_random_checkpoint(folder, CONFIG, seed=3)
+    (folder / "tokenizer.json").write_text(small_tokenizer, encoding="utf-8")
+    (folder / "LICENSE").write_text("Apache License\n")
+    (folder / "pytorch_model.bin").write_bytes(b"not to be fetched")
+    return folder
+
+
+@pytest.fixture
+def hub(checkpoint: Path) -> Iterator[Hub]:
+    with serving(Hub.of_folder(ID, checkpoint)) as running:
+        yield running
+
+
+@pytest.fixture
+def home(hub: Hub, tmp_path: Path) -> Home:
+    return Home(tmp_path, hub.url)
+
+
+def test_a_model_is_downloaded_converted_named_and_run(hub: Hub, home: Home) -> None:
+    hub.cut[WEIGHTS] = 1  # the connection breaks once: the same run goes on
+    done = home.run("pull", ID, "--json")
+    assert done.returncode == 0, done.stderr
+    added = json.loads(done.stdout)
+    assert (added["name"], added["status"], added["revision"]) == ("tiny-reranker", "added", COMMIT)
+    assert added["aliases"] == [ID]
+    begin = len(hub.files[WEIGHTS]) // 2
+    assert hub.ranges(WEIGHTS) == [None, f"bytes={begin}-"]
+    assert hub.ranges("pytorch_model.bin") == []
+
+    listed = json.loads(home.run("list", "--json").stdout)["models"]
+    assert [each["name"] for each in listed] == ["tiny-reranker", "builtin"]
+    assert (listed[0]["weights"], listed[0]["problem"]) == ("int8", None)
+    manifest = json.loads((home.root / "models" / "tiny-reranker" / "yesrank.json").read_text())
+    assert manifest["source"]["name"] == ID
+    assert manifest["source"]["revision"] == COMMIT
+
+    asked = len(hub.requests)
+    assert "there already" in home.run("pull", ID).stdout
+    assert [each.path for each in hub.requests[asked:]] == [f"/api/models/{ID}"]
+    assert home.run("rerank", "--model", ID, "q", "a", "b", "--json").returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
+def test_a_killed_download_goes_on_in_the_next_run(hub: Hub, home: Home) -> None:
+    hub.stall.add(WEIGHTS)
+    process = home.start("pull", ID)
+    assert hub.halfway.wait(timeout=30)
+    size, begin = 0, len(hub.files[WEIGHTS]) // 2
+    while size < begin:  # the client may still be writing what was sent
+        size = sum(path.stat().st_size for path in home.root.glob("hf/hub/*/blobs/*.yesrank.incomplete"))
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=10)
+    hub.stall.clear()
+    hub.over.set()
+    done = home.run("add", "mine", "--model-path", ID, "--device", "CPU", "--weights", "bf16", "--alias", "m")
+    assert done.returncode == 0, done.stderr
+    assert hub.ranges(WEIGHTS) == [None, f"bytes={begin}-"]
+    assert not [name for name in home.blobs() if "incomplete" in name]
+    entry = Store(home.root / "models.toml").get("m")
+    assert (entry.name, entry.source, entry.aliases) == ("mine", ID, ("m", ID))
+
+    # what is in the cache needs no network; a second name for the same model gets no alias that is taken
+    assert home.run("pull", ID, "--name", "again", HF_HUB_OFFLINE="1").returncode == 0
+    assert Store(home.root / "models.toml").get("again").aliases == ()
+
+
+def test_a_wrong_hash_is_refused_and_deleted(hub: Hub, home: Home) -> None:
+    hub.altered.add(WEIGHTS)
+    assert "SHA-256 differs" in home.fails("pull", ID)
+    weights = hub.siblings()[[*hub.files].index(WEIGHTS)]["lfs"]
+    assert isinstance(weights, dict)
+    assert not [name for name in home.blobs() if name.startswith(str(weights["sha256"]))]
+    hub.altered = {"LICENSE"}
+    assert "LICENSE in the cache is not the file" in home.fails("pull", ID)
+    hub.altered.clear()
+    assert home.run("pull", ID).returncode == 0
+
+
+def test_a_private_model_says_how_to_log_in(hub: Hub, home: Home) -> None:
+    hub.private = True
+    message = home.fails("pull", ID)
+    assert "is private, or does not exist" in message
+    assert "hf auth login" in message
+    assert "token in use is not valid" in home.fails("pull", ID, HF_TOKEN="hf_wrong")
+    assert home.run("pull", ID, HF_TOKEN=TOKEN).returncode == 0
+    content = [each for each in hub.requests if each.path.startswith("/content/")]
+    assert content
+    assert all(each.authorization is None for each in content), "the token is for the hub alone"
+
+
+def test_a_gated_model_says_where_its_terms_are(hub: Hub, home: Home) -> None:
+    hub.status, hub.code = 403, "GatedRepo"
+    message = home.fails("pull", ID)
+    assert "is gated" in message
+    assert f"{hub.url}/{ID}" in message
+
+
+def test_what_is_not_there(hub: Hub, home: Home) -> None:
+    assert "has no model acme/other" in home.fails("pull", "acme/other")
+    assert "no revision 'v9'" in home.fails("pull", ID, "--revision", "v9")
+    assert "is not an id" in home.fails("pull", "tiny")
+    hub.status = 500
+    assert "answered with status 500" in home.fails("pull", ID)
+
+
+def test_no_network(hub: Hub, home: Home) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        home.endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"  # bound, and nobody listens
+        assert "cannot be reached" in home.fails("pull", ID)
+    assert "HF_HUB_OFFLINE" in home.fails("pull", ID, HF_HUB_OFFLINE="1")
+
+
+def test_what_cannot_be_run_is_refused_before_it_is_downloaded(hub: Hub, home: Home) -> None:
+    config = json.loads(hub.files["config.json"])
+    hub.files["config.json"] = json.dumps({**config, "model_type": "llama"}).encode()
+    home.fails("pull", ID)
+    assert hub.ranges(WEIGHTS) == []
+    hub.files = {"model.gguf": b"GGUF", "config.json": b"{}"}
+    assert "GGUF" in home.fails("pull", ID)
+
+
+def test_an_openvino_model_is_used_as_published(hub: Hub, home: Home, folders: dict[str, Path]) -> None:
+    hub.files = {path.name: path.read_bytes() for path in sorted(folders["int8"].iterdir())}
+    done = home.run("pull", ID, "--json")
+    assert done.returncode == 0, done.stderr
+    path = Path(json.loads(done.stdout)["path"])
+    assert path.parent.name == "snapshots"
+    assert home.run("rerank", "--model", "tiny-reranker", "q", "a").returncode == 0
+    removed = home.run("remove", "tiny-reranker", "--delete-files")
+    assert "was not made by yesrank" in removed.stderr
+    assert path.is_dir()
