@@ -85,10 +85,12 @@ def _names(option: Parameter) -> str:
 def _values(option: Parameter) -> str:
     if isinstance(option.kind, EnumType):
         return "\\|".join(str(choice.value) for choice in option.kind)
-    return str(option.info.metavar or {int: "N", str: "TEXT"}.get(option.kind, "PATH"))
+    return _cell(str(option.info.metavar or {int: "N", str: "TEXT"}.get(option.kind, "PATH")))
 
 
 def _default(option: Parameter) -> str:
+    if option.default is inspect.Parameter.empty:
+        return "required"
     value = getattr(option.default, "value", option.default)
     return "" if value is None or value is False else f"`{value}`".replace("`True`", "on")
 
