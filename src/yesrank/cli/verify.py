@@ -21,7 +21,10 @@ def verify(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--source", "-s", metavar="CHECKPOINT", help="Its checkpoint; else the manifest's source."
+            "--source",
+            "-s",
+            metavar="CHECKPOINT",
+            help="Its checkpoint; else the name's or manifest's source.",
         ),
     ] = None,
     device: DeviceOption = None,
@@ -37,14 +40,14 @@ def verify(
 
     Ends with exit code 1 where the differences are larger than the stored weights and the arithmetic explain.
     """
-    from yesrank.store import resolve
+    from yesrank.store import resolve, source_of
     from yesrank.verify import verify as run
 
     entry = resolve(folder).overridden(device=device, precision=precision)
     folder = entry.path
     report = run(
         folder,
-        source,
+        source or source_of(entry),
         device=entry.device,
         precision=entry.precision,
         layers=layers,

@@ -5,7 +5,7 @@ hub id or folder ─ take_in ─► download, convert, check ─► Store.add
 """
 
 from yesrank.store.entry import BUILTIN, Entry
-from yesrank.store.folders import State, delete_folder, state_of
+from yesrank.store.folders import State, delete_folder, source_of, state_of
 from yesrank.store.intake import Steps, pull, take_in
 from yesrank.store.places import config_file, models_folder
 from yesrank.store.resolve import builtin_entry, not_found, resolve
@@ -24,6 +24,7 @@ __all__ = [
     "not_found",
     "pull",
     "resolve",
+    "source_of",
     "state_of",
     "take_in",
 ]

@@ -38,6 +38,19 @@ def state_of(entry: Entry) -> State:
     return State(size, weights, f"{entry.path / _MODEL} is missing" if missing else None)
 
 
+def source_of(entry: Entry) -> Path | None:
+    """The checkpoint that the entry was made from, where it is still on this machine."""
+    if entry.source is None:
+        return None
+    path = Path(entry.source)
+    if entry.revision is not None:
+        from huggingface_hub import constants
+
+        cache = Path(constants.HF_HUB_CACHE) / f"models--{entry.source.replace('/', '--')}"
+        path = cache / "snapshots" / entry.revision
+    return path if is_folder(path) and path != entry.path else None
+
+
 def delete_folder(store: Store, entry: Entry) -> tuple[int, str]:
     """Deletes the folder of an entry that was removed, where a conversion made it in the folder of models.
 

@@ -56,7 +56,7 @@ def _explained(error: BaseException, hub_id: str, revision: str | None) -> Yesra
         return _answered(error, hub_id, revision)
     if _is_http(error):
         return ModelError(
-            f"the hub at {_endpoint()} cannot be reached: {error}",
+            f"the connection to the hub at {_endpoint()} failed: {error}",
             f"check the network, a proxy (HTTPS_PROXY) or HF_ENDPOINT, and {_AGAIN}; "
             "HF_HUB_OFFLINE=1 uses only what is in the cache",
         )
