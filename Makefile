@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity check format docs bench clean
+.PHONY: help demo test test-parity test-clients check format docs bench bench-serve clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ test: $(VENV)/.dev ## unit tests
 
 test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
 	$(PARITY_VENV)/bin/python -m pytest tests/parity
+
+test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (downloads about 150 MB of packages)
+	$(BIN)/python -m pytest tests/clients
 
 check: $(VENV)/.dev ## style, types, layers and documentation
 	$(BIN)/ruff check .
@@ -36,6 +39,9 @@ docs: $(VENV)/.dev ## write docs/cli.md anew
 
 bench: $(VENV)/.dev ## compare speed with other engines (see benchmarks/README.md)
 	$(BIN)/python benchmarks/compare.py
+
+bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload (see benchmarks/README.md)
+	$(BIN)/python benchmarks/serve.py
 
 clean: ## remove the environments and caches
 	rm -rf $(VENV) $(PARITY_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

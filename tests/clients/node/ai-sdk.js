@@ -1,0 +1,23 @@
+// Vercel's AI SDK: rerank() with the Cohere provider.
+import { createCohere } from "@ai-sdk/cohere";
+import { rerank } from "ai";
+import { given, refusal, tell } from "./exchange.js";
+
+// docs
+const cohere = createCohere({ apiKey: given.key, baseURL: given.url });
+// end
+const { query, documents } = given;
+
+async function ask({ name = given.model, ...options } = {}) {
+  const found = await rerank({ model: cohere.reranking(name), query, documents, maxRetries: 0, ...options });
+  return found.ranking;
+}
+
+const rank = async (options) => (await ask(options)).map((hit) => [hit.originalIndex, hit.score]);
+
+tell("@ai-sdk/cohere", {
+  scores: await rank(),
+  top_n: await rank({ topN: given.top_n }),
+  documents: (await ask()).map((hit) => [hit.originalIndex, hit.score, hit.document]),
+  refusal: await refusal(() => rank({ name: given.unknown })),
+});

@@ -1,0 +1,100 @@
+"""The clients: what each is called in docs/clients.md, and which script shows that it works."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+SCRIPTS = Path(__file__).parent / "scripts"
+NODE = Path(__file__).parent / "node"
+
+
+@dataclass(frozen=True)
+class Client:
+    """environment: one of environments.py, or `node`. path: of its base URL.
+
+    part: the script's argument, where one script serves several clients.
+    """
+
+    name: str
+    environment: str
+    script: str
+    path: str = ""
+    part: str | None = None
+
+    @property
+    def file(self) -> Path:
+        """The script."""
+        return (NODE if self.environment == "node" else SCRIPTS) / self.script
+
+    @property
+    def configuration(self) -> str:
+        """The lines of the script that a user needs, between `# docs` and `# end`, with values filled in."""
+        note = "//" if self.environment == "node" else "#"
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        begins = (f"{note} docs", f"{note} docs {self.part}")
+        begin = next(number for number, line in enumerate(lines) if line.strip() in begins)
+        length = [line.strip() for line in lines[begin:]].index(f"{note} end")
+        text = dedent("\n".join(lines[begin + 1 : begin + length]))
+        for place, value in _VALUES.items():
+            text = text.replace(place, value)
+        return text.replace("<URL>", f'"http://127.0.0.1:8000{self.path}"').replace("PART", self.part or "")
+
+
+_VALUES = {
+    "case.url": "<URL>",
+    "given.url": "<URL>",
+    'f"Bearer {case.key}"': '"Bearer KEY"',
+    "case.key": '"KEY"',
+    "given.key": '"KEY"',
+    'f"{provider}/{model}"': '"PART/MODEL"',
+    "api_provider=provider": 'api_provider="PART"',
+    "case.query": "query",
+    "case.documents": "documents",
+    "model=model": 'model="MODEL"',
+    "case.model": '"MODEL"',
+    "top_n=top_n": "top_n=10",
+    ", **options": "",
+    "return ": "",
+}
+
+
+CLIENTS = (
+    Client("cohere `ClientV2`", "general", "use_cohere.py"),
+    Client("cohere 5 `ClientV2`", "frameworks", "use_cohere.py"),
+    Client("cohere `Client`", "general", "use_cohere_v1.py"),
+    Client("cohere 5 `Client`", "frameworks", "use_cohere_v1.py"),
+    Client("litellm `cohere/`", "general", "use_litellm.py", "", "cohere"),
+    Client("litellm `jina_ai/`", "general", "use_litellm.py", "", "jina_ai"),
+    Client("litellm `hosted_vllm/`", "general", "use_litellm.py", "", "hosted_vllm"),
+    Client("litellm `huggingface/`", "general", "use_litellm.py", "", "huggingface"),
+    Client("litellm `voyage/`", "general", "use_litellm.py", "/voyage", "voyage"),
+    Client("litellm `infinity/`", "general", "use_litellm.py", "/infinity", "infinity"),
+    Client("openai 2", "general", "use_openai.py", "/v1"),
+    Client("openai 3", "haystack", "use_openai.py", "/v1"),
+    Client("voyageai", "general", "use_voyageai.py", "/voyage/v1"),
+    Client("rerankers `cohere`", "general", "use_rerankers.py", "/v1/rerank", "cohere"),
+    Client("rerankers `jina`", "general", "use_rerankers.py", "/v1/rerank", "jina"),
+    Client("rerankers `voyage`", "general", "use_rerankers.py", "/v1/rerank", "voyage"),
+    Client(
+        "rerankers `text-embeddings-inference`",
+        "general",
+        "use_rerankers.py",
+        "/rerank",
+        "text-embeddings-inference",
+    ),
+    Client("rerankers `mixedbread.ai`", "general", "use_rerankers.py", "/v1/reranking", "mixedbread.ai"),
+    Client("langchain-cohere `CohereRerank`", "frameworks", "use_langchain_cohere.py"),
+    Client("llama-index `TextEmbeddingInference`", "frameworks", "use_llamaindex.py", "", "tei-rerank"),
+    Client("llama-index `CohereRerank`", "frameworks", "use_llamaindex.py", "", "cohere-rerank"),
+    Client("llama-index `JinaRerank`", "frameworks", "use_llamaindex.py", "/v1", "jinaai-rerank"),
+    Client("haystack `HuggingFaceTEIRanker`", "haystack", "use_haystack.py", "", "huggingface-api-haystack"),
+    Client("haystack `CohereRanker`", "haystack", "use_haystack.py", "", "cohere-haystack"),
+    Client("haystack `JinaRanker`", "haystack", "use_haystack.py", "/v1/rerank", "jina-haystack"),
+    Client("haystack `VLLMRanker`", "haystack", "use_haystack.py", "/v1", "vllm-haystack"),
+    Client("infinity_client", "infinity", "use_infinity.py", "/infinity/v1"),
+    Client("huggingface_hub `InferenceClient`", "infinity", "use_huggingface_hub.py", "/embed"),
+    Client("Node: cohere-ai `CohereClientV2`", "node", "cohere-v2.js"),
+    Client("Node: cohere-ai `CohereClient`", "node", "cohere-v1.js"),
+    Client("Node: @ai-sdk/cohere", "node", "ai-sdk.js", "/v2"),
+    Client("Node: voyageai", "node", "voyage.js", "/voyage/v1"),
+)
