@@ -14,7 +14,7 @@ from yesrank.engine.openvino.sequences import Ids, Running, Tables, groups, wind
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
 
-CALL_TOKENS = 1024  # larger calls were no faster, and take more memory
+CALL_TOKENS = 768  # larger calls were at most 5 % faster, and 256 tokens of KV cache take 30 MB in the 0.6B
 CALL_SEQUENCES = 64
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512
