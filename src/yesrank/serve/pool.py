@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from yesrank.errors import ModelError, ModelLoading, ModelNotFound, YesrankError
 from yesrank.models.folder import builtin_folder
-from yesrank.serve.handle import Handle, ModelSpec, Opener, open_reranker
+from yesrank.serve.handle import Handle, ModelSpec, Opener, Scorer, open_reranker
 from yesrank.serve.memory import available_memory, needed_memory
 from yesrank.serve.observe import Observer, Silent, State
 from yesrank.serve.requests import RerankRequest
@@ -108,7 +108,7 @@ class Pool:
         handle = self.find(name)
         while handle.state is not State.READY:
             if handle.change is None:
-                self._change(handle, self._load(handle))
+                self._change(handle, State.LOADING, self._load(handle))
             await self._wait_for_change(handle, deadline)
         handle.used_at = time.monotonic()
         return handle
@@ -136,7 +136,7 @@ class Pool:
         while handle.change is not None:
             await asyncio.wait([handle.change])
         if handle.scorer is not None:
-            self._change(handle, self._unload(handle))
+            self._change(handle, State.UNLOADING, self._unload(handle))
             await self._wait_for_change(handle, None)
 
     async def prompts(self, handle: Handle, request: RerankRequest) -> list[Prompt]:
@@ -168,7 +168,7 @@ class Pool:
                 for handle in self._handles:
                     await self._free(handle)
 
-    def _change(self, handle: Handle, work: Coroutine[Any, Any, None]) -> None:
+    def _change(self, handle: Handle, state: State, work: Coroutine[Any, Any, None]) -> None:
         """Starts a load, unload or reload; there is one at a time for each model, which all wait for."""
 
         def over(task: "asyncio.Task[None]") -> None:
@@ -176,6 +176,7 @@ class Pool:
             if not task.cancelled():
                 task.exception()  # seen, even if nobody waits any more
 
+        self._state(handle, state)  # before the task begins: nobody may get the model from here on
         handle.change = asyncio.get_running_loop().create_task(work)
         handle.change.add_done_callback(over)
 
@@ -190,12 +191,10 @@ class Pool:
             ) from None
 
     async def _load(self, handle: Handle) -> None:
-        self._state(handle, State.LOADING)
         try:
             async with self._one_at_a_time:
                 await self._make_room(handle)
-                scorer = await in_thread("yesrank-load", lambda: self._options.open(handle.spec))
-                handle.probe = tuple(scorer.prompts(_PROBE[0], _PROBE[1]))
+                scorer, handle.probe = await in_thread("yesrank-load", lambda: self._open(handle.spec))
         except Exception as error:
             handle.scorer = None
             known = isinstance(error, YesrankError)
@@ -208,20 +207,22 @@ class Pool:
         handle.scorer, handle.used_at = scorer, time.monotonic()
         self._state(handle, State.READY)
 
+    def _open(self, spec: ModelSpec) -> tuple[Scorer, tuple[Prompt, ...]]:
+        scorer = self._options.open(spec)
+        return scorer, tuple(scorer.prompts(_PROBE[0], _PROBE[1]))
+
     async def _reload(self, handle: Handle, abandoned: bool) -> None:
         async def work() -> None:
-            self._state(handle, State.LOADING)
             if not abandoned and handle.scorer is not None:
                 await in_thread("yesrank-close", handle.scorer.close)
             await self._load(handle)
 
         while handle.change is not None:
             await asyncio.wait([handle.change])
-        self._change(handle, work())
+        self._change(handle, State.LOADING, work())
         await self._wait_for_change(handle, None)
 
     async def _unload(self, handle: Handle) -> None:
-        self._state(handle, State.UNLOADING)
         if handle.leases:
             await handle.unused.wait()
         await self._free(handle)

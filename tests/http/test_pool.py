@@ -1,0 +1,297 @@
+"""The pool with stand-ins for models: loading, sharing a load, failures, unloading, memory, tokenising."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_models import FakeScorer, Recorder, run
+
+from yesrank.errors import InputError, ModelError, ModelLoading, ModelNotFound
+from yesrank.serve.memory import available_memory, needed_memory
+from yesrank.serve.observe import State
+from yesrank.serve.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
+from yesrank.serve.requests import RerankRequest
+from yesrank.serve.scheduler import Scheduler
+
+SPECS = [ModelSpec("a", aliases=("first", "eins")), ModelSpec("b"), ModelSpec("c")]
+
+
+class Opener:
+    """Counts what it opens. seconds: how long each takes; fail: raised instead."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.fail: BaseException | None = None
+        self.opened: list[str] = []
+        self.scorers: list[FakeScorer] = []
+
+    def __call__(self, spec: ModelSpec) -> FakeScorer:
+        time.sleep(self.seconds)
+        self.opened.append(spec.name)
+        if self.fail is not None:
+            raise self.fail
+        self.scorers.append(FakeScorer())
+        return self.scorers[-1]
+
+
+def pool_of(
+    opener: Opener, *, idle: float | None = None, room: int = 100, observer: Recorder | None = None
+) -> Pool:
+    """A pool in which each model takes one unit of so much room."""
+
+    def available() -> int:
+        return room - sum(not scorer.closed for scorer in opener.scorers)
+
+    options = PoolOptions(idle_seconds=idle, open=opener, available=available, needed=lambda _: 1)
+    return Pool(SPECS, options, observer)
+
+
+def state(pool: Pool, name: str) -> State:
+    return next(status.state for status in pool.states() if status.name == name)
+
+
+def test_names_aliases_and_the_default() -> None:
+    async def main() -> None:
+        async with pool_of(Opener()) as pool:
+            assert pool.find() is pool.find("a") is pool.find("eins")
+            assert (await pool.get("b")).name == "b"
+            with pytest.raises(ModelNotFound, match="there are: a, b, c"):
+                await pool.get("d")
+
+    run(main())
+
+
+@pytest.mark.parametrize("specs", [[], [SPECS[0], ModelSpec("first")], [SPECS[0], ModelSpec("x", ("eins",))]])
+def test_names_must_be_clear(specs: list[ModelSpec]) -> None:
+    with pytest.raises(ModelError):
+        Pool(specs)
+
+
+def test_a_model_is_loaded_once_for_all_that_wait() -> None:
+    async def main() -> None:
+        opener, recorder = Opener(seconds=0.05), Recorder()
+        async with pool_of(opener, observer=recorder) as pool:
+            tasks = [asyncio.create_task(pool.get("a")) for _ in range(10)]
+            await asyncio.sleep(0.02)
+            tasks[0].cancel()  # whoever asked first may go away
+            assert state(pool, "a") is State.LOADING
+            handles = await asyncio.gather(*tasks[1:])
+            assert len({id(handle) for handle in handles}) == 1
+            assert pool.states()[0].info is not None
+        assert opener.opened == ["a"]
+        assert opener.scorers[0].closed
+        assert recorder.states == [("a", State.LOADING), ("a", State.READY)]
+
+    run(main())
+
+
+def test_who_cannot_wait_is_told_that_it_is_loading() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(seconds=0.1)) as pool:
+            with pytest.raises(ModelLoading) as caught:
+                await pool.get("a", deadline=asyncio.get_running_loop().time() + 0.01)
+            assert caught.value.retry_after
+            assert (await pool.get("a")).state is State.READY
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [ModelError("no such tensor"), RuntimeError("anything")])
+def test_a_failed_load_is_told_and_tried_again(error: Exception) -> None:
+    async def main() -> None:
+        opener = Opener()
+        opener.fail = error
+        async with pool_of(opener) as pool:
+            with pytest.raises(ModelError, match=str(error)):
+                await pool.get("a")
+            assert pool.states()[0].state is State.FAILED
+            assert str(error) in pool.states()[0].reason
+            opener.fail = None
+            await pool.get("a")
+            assert pool.states()[0].reason == ""
+
+    run(main())
+
+
+def test_unloading_waits_for_those_who_use_it_and_the_next_use_loads_again() -> None:
+    async def main() -> None:
+        opener = Opener()
+        async with pool_of(opener) as pool:
+            async with pool.use("a") as handle:
+                unloading = asyncio.create_task(pool.unload("a"))
+                again = asyncio.create_task(pool.get("a"))
+                await asyncio.sleep(0.02)
+                assert state(pool, "a") is State.UNLOADING
+                assert not opener.scorers[0].closed
+                assert handle.loaded
+            await unloading
+            assert opener.scorers[0].closed
+            assert (await again).loaded is opener.scorers[1]
+            await pool.unload("a")
+            await pool.unload("a")
+            with pytest.raises(ModelLoading):
+                _ = handle.loaded
+
+    run(main())
+
+
+def test_idle_models_are_unloaded() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(), idle=0.05) as pool:
+            await pool.load("a")
+            async with pool.use("b"):
+                await asyncio.sleep(0.15)
+                assert state(pool, "a") is State.UNLOADED
+                assert state(pool, "b") is State.READY
+
+    run(main())
+
+
+def test_the_least_recently_used_model_makes_room() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(), room=2) as pool:
+            for name in ("a", "b", "a"):
+                await pool.load(name)
+            await pool.load("c")
+            assert [status.state for status in pool.states()] == [State.READY, State.UNLOADED, State.READY]
+
+    run(main())
+
+
+def test_a_model_in_use_is_not_unloaded_for_another() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(), room=1) as pool:
+            async with pool.use("a"):
+                with pytest.raises(ModelLoading, match="memory"):
+                    await pool.get("b")
+            await pool.get("b")
+
+    run(main())
+
+
+def test_a_model_that_can_never_fit_is_refused() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(), room=0) as pool:
+            with pytest.raises(ModelError, match="GB are free"):
+                await pool.get("a")
+
+    run(main())
+
+
+def test_a_reload_replaces_the_engine() -> None:
+    async def main() -> None:
+        opener = Opener()
+        async with pool_of(opener) as pool:
+            handle = await pool.get("a")
+            await handle.reload(abandoned=False)
+            assert opener.scorers[0].closed
+            await handle.reload(abandoned=True)
+            assert not opener.scorers[1].closed  # a hung call may hold its lock
+            assert handle.loaded is opener.scorers[2]
+
+    run(main())
+
+
+def test_the_self_test_goes_through_the_scheduler() -> None:
+    async def main() -> None:
+        async with pool_of(Opener()) as pool, Scheduler() as scheduler:
+            await self_test(await pool.get(), scheduler)
+
+    run(main())
+
+
+def tokens(pool: Pool, handle: Handle, **fields: object) -> "asyncio.Task[object]":
+    request = RerankRequest("test", **{"queries": ("q",), "documents": ("d",), **fields})  # type: ignore[arg-type]
+    return asyncio.ensure_future(pool.prompts(handle, request))
+
+
+def test_prompts_of_one_and_of_many_queries() -> None:
+    async def main() -> None:
+        async with pool_of(Opener()) as pool:
+            handle = await pool.get()
+            documents = tuple(f"document {index}" for index in range(1000))
+            found = await tokens(pool, handle, documents=documents)
+            assert ["".join(map(chr, prompt.ids)) for prompt in found] == [f"q{text}" for text in documents]
+            queries = tuple(f"query {index // 3} " for index in range(1000))
+            found = await tokens(pool, handle, queries=queries, documents=documents)
+            assert ["".join(map(chr, prompt.ids)) for prompt in found] == [
+                query + text for query, text in zip(queries, documents, strict=True)
+            ]
+            assert await tokens(pool, handle, documents=()) == []
+            with pytest.raises(InputError, match="queries"):
+                await tokens(pool, handle, queries=("a", "b"))
+
+    run(main())
+
+
+def test_documents_are_cut_or_refused_as_asked() -> None:
+    async def main() -> None:
+        async with pool_of(Opener()) as pool:
+            handle = await pool.get()
+            documents = ("short",) * 300 + ("much too long",)
+            found = await tokens(pool, handle, documents=documents, max_tokens_per_doc=6)
+            assert [prompt.truncated for prompt in found] == [False] * 300 + [True]
+            with pytest.raises(InputError, match=r"documents\[300\]") as caught:
+                await tokens(pool, handle, documents=documents, max_tokens_per_doc=6, truncate=False)
+            assert "much" not in str(caught.value)
+
+    run(main())
+
+
+def test_loading_does_not_block_the_loop() -> None:
+    async def main() -> None:
+        async with pool_of(Opener(seconds=0.2)) as pool:
+            loading = asyncio.create_task(pool.get())
+            ticks = 0
+            while not loading.done():
+                await asyncio.sleep(0.005)
+                ticks += 1
+            assert ticks > 10
+
+    run(main())
+
+
+def test_an_estimate_of_memory(folder_of_weights: Path) -> None:
+    base = needed_memory(folder_of_weights) - 5000
+    assert needed_memory(folder_of_weights, "bf16") == base + 10_000
+    assert needed_memory(folder_of_weights / "nothing") == 0
+    assert available_memory() > 0
+
+
+@pytest.fixture
+def folder_of_weights(tmp_path: Path) -> Path:
+    (tmp_path / "openvino_model.bin").write_bytes(bytes(5000))
+    (tmp_path / "head.safetensors").write_bytes(bytes(10))
+    return tmp_path
+
+
+def test_a_load_that_never_ends_keeps_nobody_from_closing() -> None:
+    release = threading.Event()
+
+    def hang(_: ModelSpec) -> FakeScorer:
+        release.wait(15)
+        return FakeScorer()
+
+    async def main() -> None:
+        async with Pool(SPECS, PoolOptions(open=hang, needed=lambda _: 0)) as pool:
+            with pytest.raises(ModelLoading):
+                await pool.get(deadline=asyncio.get_running_loop().time() + 0.02)
+
+    began = time.monotonic()
+    run(main())
+    assert time.monotonic() - began < 5
+    release.set()
+
+
+def test_logits_of_an_unloaded_model_are_an_error() -> None:
+    async def main() -> None:
+        async with pool_of(Opener()) as pool:
+            handle = pool.find()
+            assert not handle.healthy()
+            await pool.load()
+            assert np.isfinite(handle.logits(handle.probe)).all()
+
+    run(main())
