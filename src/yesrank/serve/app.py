@@ -38,8 +38,8 @@ def create_app(
         title="yesrank",
         version=version("yesrank"),
         description=_ABOUT,
-        root_path=settings.root_path,
         lifespan=_lifespan,
+        docs_url=None,  # our own page: the usual one loads its scripts from another machine
         redoc_url=None,
     )
     app.state.service = service
@@ -54,7 +54,9 @@ def create_app(
             expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
         )
     # added last: it is outermost, so that nothing is answered without an id, a key and a line in the log
-    app.add_middleware(Frame, metrics=service.metrics, keys=Keys(settings.api_keys))
+    app.add_middleware(
+        Frame, metrics=service.metrics, keys=Keys(settings.api_keys), root_path=settings.root_path
+    )
     return app
 
 

@@ -70,7 +70,7 @@ def decode(body: bytes) -> Any:
         raise InputError("body", "is nested too deeply") from None
     except ValueError:
         # Python refuses numbers of more than 4300 digits, and _no_constant its three words
-        raise InputError("body", "holds a number that JSON does not have") from None
+        raise InputError("body", "holds a number that is not of JSON, or too long") from None
 
 
 def _no_constant(word: str) -> None:

@@ -62,7 +62,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     status, record = status_of(error), record_of(request)
     record.line.error = type(error).__name__
     message, hint = error.message, error.hint
-    private = None if isinstance(error, ModelNotFound) else _private(error)
+    private = _private(error)
     if private is not None or status == 500:
         log_event("failed", id=record.id, kind=type(error).__name__, reason=message)
         message, hint = private or "the request failed; the server's log says why", None
@@ -72,6 +72,8 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 
 def _private(error: YesrankError) -> str | None:
+    if isinstance(error, ModelNotFound):  # the names that there are, see Pool.find
+        return None
     return next((_PRIVATE[kind] for kind in type(error).__mro__ if kind in _PRIVATE), None)
 
 
@@ -79,8 +81,6 @@ def _headers(error: YesrankError, status: int) -> dict[str, str]:
     headers = {}
     if isinstance(error, ServerError) and status in (429, 503):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after or 1)))
-    if isinstance(error, Refused):
-        headers["Connection"] = "close"  # what is left of the body is not read
     return headers
 
 

@@ -42,25 +42,39 @@ def record_of(request: Request) -> Record:
     return found
 
 
+def local_path(scope: Scope) -> str:
+    """The path without what a proxy put in front."""
+    return str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
+
+
 class Frame:
     """The outermost of our middleware. Checks keys too, so that no route can forget to."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, keys: Keys, root_path: str = "") -> None:
         self._app, self._metrics, self._keys = app, metrics, keys
+        self._root_path = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; anything but HTTP is passed on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._place(scope)
         headers = Headers(scope=scope)
         line = Line(_request_id(headers), str(scope["method"])[:16])
-        record = Record(line, recognise(str(scope["path"]), {}))
+        record = Record(line, recognise(local_path(scope), {}))
         scope.setdefault("state", {})["record"] = record
         try:
             await self._answer(scope, receive, _stamped(send, record), record, headers)
         finally:
             self._account(scope, record)
+
+    def _place(self, scope: Scope) -> None:
+        """Sets the path as ASGI wants it, whether the proxy took its part off or not."""
+        if self._root_path:
+            scope["root_path"] = self._root_path
+            if not f"{scope['path']}/".startswith(f"{self._root_path}/"):
+                scope["path"] = self._root_path + scope["path"]
 
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, record: Record, headers: Headers
@@ -91,8 +105,7 @@ class Frame:
 
 def _needs_key(scope: Scope) -> bool:
     """Pre-flight questions of browsers carry no key; they are answered from the CORS settings alone."""
-    path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
-    return path not in OPEN_PATHS and scope["method"] != "OPTIONS"
+    return local_path(scope) not in OPEN_PATHS and scope["method"] != "OPTIONS"
 
 
 def _request_id(headers: Headers) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import math
 
-from yesrank.errors import YesrankError
 from yesrank.serve.observe import State
 from yesrank.serve.pool import Pool
 from yesrank.serve.requests import RerankRequest
@@ -54,7 +53,7 @@ class Readiness:
             async with self._pool.use() as handle:
                 prompts = await self._pool.prompts(handle, _PAIR)
                 answer = await self._scheduler.score(handle, prompts)
-        except YesrankError as error:
+        except Exception as error:  # whatever it is, the reason must not stay at "is being loaded"
             # the message may hold paths: the log has it, this page has the kind
             self._reason = f"the self-test of the default model failed with {type(error).__name__}"
             return

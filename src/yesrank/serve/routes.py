@@ -3,9 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from yesrank.serve import dialects, metrics, openapi, pages
+from yesrank.serve import dialects, docs, metrics, openapi, pages
+from yesrank.serve.logs import Line
 from yesrank.serve.middleware import record_of
 from yesrank.serve.service import Service
 
@@ -62,15 +63,23 @@ def _add_models(router: APIRouter) -> None:
 
 
 def _add_state(router: APIRouter) -> None:
-    router.add_api_route("/health", health, methods=["GET", "HEAD"], summary="Alive", include_in_schema=True)
-    for path in ("/healthz", "/ping"):
+    router.add_api_route("/health", health, methods=["GET"], summary="Alive")
+    for path in ("/health", "/healthz", "/ping"):
         router.add_api_route(path, health, methods=["GET", "HEAD"], include_in_schema=False)
     router.add_api_route("/ready", ready, methods=["GET"], summary="Ready", responses=openapi.errors("503"))
     router.add_api_route("/info", info, methods=["GET"], summary="As Text Embeddings Inference")
     router.add_api_route(
         "/metrics", show_metrics, methods=["GET"], summary="For Prometheus", response_class=Response
     )
+    router.add_api_route("/docs", show_docs, methods=["GET"], include_in_schema=False)
     router.add_api_route("/", root, methods=["GET"], include_in_schema=False)
+
+
+def _usage(line: Line) -> dict[str, str]:
+    """Headers of Text Embeddings Inference: tokens, and times in whole milliseconds."""
+    times = {"tokenization": "tokenize", "queue": "queue", "inference": "infer"}
+    headers = {f"x-{name}-time": str(round(line.ms.get(stage, 0))) for name, stage in times.items()}
+    return {"x-compute-type": "cpu+optimized", "x-compute-tokens": str(line.tokens), **headers}
 
 
 def _service(request: Request) -> Service:
@@ -81,9 +90,7 @@ def _service(request: Request) -> Service:
 async def rerank(request: Request) -> Response:
     """Scores documents for a query; the shape of the body decides the shape of the answer."""
     made = await _service(request).rerank(request)
-    line = record_of(request).line
-    headers = {"x-compute-tokens": str(line.tokens), "x-total-tokens": str(line.tokens)}
-    return Response(made, media_type="application/json", headers=headers)
+    return Response(made, media_type="application/json", headers=_usage(record_of(request).line))
 
 
 async def embed(request: Request) -> Response:
@@ -107,7 +114,7 @@ async def show_model(request: Request, name: str) -> Response:
 async def load(request: Request, name: str) -> Response:
     """Loads a model and answers when it is loaded."""
     service = _service(request)
-    await service.pool.load(name)
+    await service.load(name)
     return JSONResponse(pages.model(service, name))
 
 
@@ -142,6 +149,12 @@ async def info(request: Request) -> Response:
 async def show_metrics(request: Request) -> Response:
     """Counters in Prometheus' text format."""
     return Response(_service(request).metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+
+async def show_docs(request: Request) -> Response:
+    """The documentation, with examples that can be sent from the page."""
+    page = docs.page(request.app.openapi(), request.scope.get("root_path", ""))
+    return HTMLResponse(page)
 
 
 async def root(request: Request) -> Response:

@@ -61,7 +61,8 @@ def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
-    _Server(config, app.state.service, settings.drain_timeout).run(sockets=[listener])
+    app.state.server = server = _Server(config, app.state.service, settings.drain_timeout)
+    server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -109,6 +110,12 @@ def _protocol(head_timeout: float) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._disarm()
             super().connection_lost(exc)
+
+        def timeout_keep_alive_handler(self) -> None:
+            if self.transport.get_write_buffer_size():  # the client does not read: close would wait for it
+                self.transport.abort()
+            else:
+                super().timeout_keep_alive_handler()
 
         def _arm(self) -> None:
             self._timer = self.loop.call_later(head_timeout, self.transport.close)

@@ -2,18 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 
+from yesrank.errors import InputError, ModelError, ModelNotFound
 from yesrank.serve import answering, body, tracing
 from yesrank.serve.admission import Admission
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, recognise
 from yesrank.serve.limits import Limits
 from yesrank.serve.metrics import Metrics, Now
-from yesrank.serve.middleware import Record, record_of
+from yesrank.serve.middleware import Record, local_path, record_of
 from yesrank.serve.pool import ModelSpec, Pool, PoolOptions
 from yesrank.serve.readiness import Readiness
 from yesrank.serve.requests import RerankRequest
@@ -76,6 +79,12 @@ class Service:
         await self.pool.close()
         self._workers.close()
 
+    async def load(self, name: str) -> None:
+        """Loads a model now. Raises ModelNotFound for the name, ModelError for what is wrong with it."""
+        self.pool.find(name)
+        with _private_errors():
+            await self.pool.load(name)
+
     def drain(self) -> None:
         """Takes no new work from now on; `active` falls to 0 when what was taken is finished."""
         self._in_background(self.scheduler.drain())
@@ -84,12 +93,12 @@ class Service:
         """The body of the response to a rerank or score request. Raises YesrankError or ClientGone."""
         settings, record = self.settings, record_of(request)
         end = time.monotonic() + settings.timeout
-        with self._admission.enter() as place:
+        with tracing.whole(record, request.headers), self._admission.enter() as place:
             self.scheduler.check()
             seconds = min(settings.body_timeout, settings.timeout)
             raw = await body.read(request, place, settings.max_body_bytes, seconds)
             record.line.bytes = len(raw)
-            path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+            path = local_path(request.scope)
             remaining = end - time.monotonic()
             return await while_wanted(
                 request, self._answer(record, path, raw, remaining), remaining + _MARGIN
@@ -115,18 +124,18 @@ class Service:
     async def _score(self, record: Record, parsed: RerankRequest, deadline: float) -> _Scored:
         line, loop = record.line, asyncio.get_running_loop()
         line.model = self.pool.find(parsed.model).name
-        with tracing.span("model", record):
-            lease = self.pool.use(parsed.model, deadline=deadline)
-            handle = await lease.__aenter__()
-        try:
+        self.scheduler.check(
+            len(parsed.documents)
+        )  # each has a token at least: spares tokenising for a full queue
+        async with AsyncExitStack() as stack:
+            with tracing.span("model", record), _private_errors():
+                handle = await stack.enter_async_context(self.pool.use(parsed.model, deadline=deadline))
             begun = loop.time()
             with tracing.span("tokenize", record):
                 prompts = await self.pool.prompts(handle, parsed)
             self.metrics.tokenize_seconds.observe(loop.time() - begun)
             with tracing.span("score", record):
                 answer = await self.scheduler.score(handle, prompts, deadline=deadline)
-        finally:
-            await lease.__aexit__(None, None, None)
         line.ms["queue"] = round(answer.queue_seconds * 1e3, 2)
         line.ms["infer"] = round(answer.inference_seconds * 1e3, 2)
         return _Scored(handle.name, prompts, answer)
@@ -166,3 +175,12 @@ class Service:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+@contextmanager
+def _private_errors() -> Iterator[None]:
+    """A folder that is gone or an option of the server's owner is not the client's mistake, nor is its path his."""
+    try:
+        yield
+    except (ModelNotFound, InputError) as error:
+        raise ModelError(error.message) from error

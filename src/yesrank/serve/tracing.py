@@ -6,7 +6,7 @@ request's id, never a text.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
@@ -25,6 +25,20 @@ def span(name: str, record: Record) -> Iterator[None]:
             yield
         finally:
             record.line.ms[name] = round((time.perf_counter() - begun) * 1e3, 2)
+
+
+@contextmanager
+def whole(record: Record, headers: Mapping[str, str]) -> Iterator[None]:
+    """The span around all others of a request; a child of the client's, where the headers name one."""
+    found = tracer()
+    if found is None:
+        yield
+        return
+    from opentelemetry.propagate import extract
+
+    attributes = {"yesrank.request_id": record.id}
+    with found.start_as_current_span("rerank", context=extract(headers), attributes=attributes):
+        yield
 
 
 def _otel_span(name: str, record: Record) -> AbstractContextManager[Any]:

@@ -1,0 +1,145 @@
+"""What is answered when something is wrong: status, field, shape; and never more than that."""
+
+import json
+
+import pytest
+from serving import Server, SlowScorer, serving, wait_for
+
+from yesrank.errors import EngineError, ModelError, ModelNotFound
+from yesrank.serve.settings import Settings
+
+GOOD = {"query": "q", "documents": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "words"),
+    [
+        (b"", 400, "empty"),
+        (b"   ", 400, "empty"),
+        (b"{", 400, "line 1"),
+        (b'{"query": "\xff"}', 400, "UTF-8"),
+        (b"[1, 2]", 400, "object"),
+        (b'"text"', 400, "object"),
+        (b"null", 400, "object"),
+        (b'{"query": NaN, "documents": ["a"]}', 400, "number"),
+        (b'{"query": "q", "top_n": ' + b"9" * 5000 + b"}", 400, "number"),
+        (b"[" * 200_000, 400, "nested"),
+        (b'{"a":' * 100_000, 400, "nested"),
+        (b'{"documents": ["a"]}', 422, "query"),
+        (b'{"query": "q"}', 422, "documents"),
+        (b'{"query": "q", "documents": []}', 422, "documents"),
+        (b'{"query": "q", "documents": ["a", 3]}', 422, "documents[1]"),
+        (b'{"query": 3, "documents": ["a"]}', 422, "query"),
+        (b'{"query": "q", "documents": ["a"], "top_n": -1}', 422, "top_n"),
+        (b'{"query": "q", "documents": ["a"], "model": "other"}', 404, "builtin"),
+        (b'{"text_1": ["q", "r"], "text_2": ["a", "b", "c"]}', 422, ""),
+    ],
+)
+def test_bad_bodies(server: Server, raw: bytes, status: int, words: str) -> None:
+    answer = server.client.post("/v1/rerank", content=raw)
+    assert answer.status_code == status, answer.text
+    found = answer.json()
+    assert words in found["message"]
+    assert found["message"] == found["detail"] == found["error"]["message"]
+    assert found["id"] == answer.headers["x-request-id"]
+
+
+def test_a_byte_order_mark_is_no_error(server: Server) -> None:
+    assert (
+        server.client.post("/rerank", content=b"\xef\xbb\xbf" + json.dumps(GOOD).encode()).status_code == 200
+    )
+
+
+def test_lone_surrogates_come_through(server: Server) -> None:
+    raw = b'{"query": "a\\ud800", "documents": ["b\\udfff", "c"], "return_documents": true}'
+    answer = server.client.post("/v1/rerank", content=raw)
+    assert answer.status_code == 200
+    assert len(answer.json()["results"]) == 2
+
+
+def test_errors_for_tei_clients_are_strings(server: Server) -> None:
+    answer = server.rerank({"query": "", "texts": ["a"]}, "/rerank")
+    assert answer.status_code == 422
+    assert isinstance(answer.json()["error"], str)
+    assert answer.json()["error_type"] == "Validation"
+
+
+def test_the_field_is_named_apart(server: Server) -> None:
+    assert server.rerank({"query": "q", "documents": ["a", None]}).json()["field"] == "documents[1]"
+
+
+def test_a_document_that_must_not_be_cut(server: Server) -> None:
+    body = {"query": "q", "documents": ["a", "word " * 9000], "truncate": False}
+    answer = server.rerank(body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "documents[1]")
+    assert server.rerank({**body, "truncate": True}).status_code == 200
+
+
+def test_unknown_paths_and_methods(server: Server) -> None:
+    assert server.client.get("/nothing").status_code == 404
+    wrong = server.client.get("/v1/rerank")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert "message" in wrong.json()
+
+
+def test_compressed_bodies_are_refused(server: Server) -> None:
+    answer = server.rerank(GOOD, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.json()["message"]
+
+
+def test_one_failure_leaves_others_alone() -> None:
+    scorer = SlowScorer()
+    with serving(scorer=scorer) as server:
+        server.wait_ready()
+        scorer.fail = ValueError("secret words of a document")
+        broken = server.rerank(GOOD)
+        assert broken.status_code == 500
+        assert "secret" not in broken.text
+        assert "secret" not in server.log
+        scorer.fail = None
+        wait_for(lambda: server.rerank(GOOD).status_code == 200)
+        assert server.metric('yesrank_errors_total{kind="EngineError"}') >= 1
+
+
+@pytest.mark.parametrize(
+    "error", [ModelNotFound("no folder /secret/path"), ModelError("/secret/path"), EngineError("/secret")]
+)
+def test_a_model_that_cannot_be_loaded(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(SlowScorer):
+        def prompts(self, *_: object, **__: object) -> list[object]:  # type: ignore[override]
+            raise error
+
+    with serving(scorer=Broken()) as server:
+        answer = server.rerank(GOOD)
+        assert answer.status_code in (500, 503)
+        assert "secret" not in answer.text
+        ready = server.client.get("/ready")
+        assert ready.status_code == 503
+        assert "secret" not in ready.text
+        assert "secret" in server.log  # the owner of the server reads why
+
+
+def test_crashes_of_our_own_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("secret words")
+
+    with serving(scorer=SlowScorer()) as server:
+        server.wait_ready()
+        monkeypatch.setattr("yesrank.serve.pages.models", crash)
+        answer = server.client.get("/v1/models")
+        assert (answer.status_code, "secret" in answer.text) == (500, False)
+        assert answer.json()["id"] == answer.headers["x-request-id"]
+        wait_for(lambda: '"kind": "RuntimeError"' in server.log)
+        assert "secret" not in server.log
+        assert server.client.get("/health").status_code == 200
+
+
+def test_the_time_for_a_request() -> None:
+    with serving(Settings(timeout=0.4), scorer=SlowScorer(seconds=1.0)) as server:
+        answer = server.rerank(GOOD)
+        assert answer.status_code in (503, 504)
+        wait_for(lambda: server.client.get("/ready").status_code == 200)
+        late = server.rerank(GOOD)
+        assert late.status_code == 504
+        assert "time" in late.json()["message"]
