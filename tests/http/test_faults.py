@@ -16,7 +16,7 @@ from yesrank.serve.scheduler import Scheduler
 from yesrank.types import FloatArray, Prompt
 
 POISON = 13
-LIMITS = Limits(turn_tokens=200, hang_seconds=0.15)
+LIMITS = Limits(turn_tokens=200, turn_seconds=1e-9, hang_seconds=0.15)
 
 
 def raise_for_poison(asked: Sequence[Prompt]) -> None:

@@ -16,7 +16,7 @@ from yesrank.serve.scheduler import Scheduler
 from yesrank.serve.work import plan
 from yesrank.types import Prompt
 
-SMALL = Limits(turn_tokens=200)
+SMALL = Limits(turn_tokens=200, turn_seconds=1e-9)
 
 
 class Gate:
@@ -295,7 +295,22 @@ def test_the_event_loop_stays_awake_while_the_engine_runs() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("field", ["queued_tokens", "queued_requests", "turn_tokens", "hang_seconds"])
+@pytest.mark.parametrize(
+    "field", ["queued_tokens", "queued_requests", "turn_tokens", "turn_seconds", "hang_seconds"]
+)
 def test_limits_must_be_positive(field: str) -> None:
     with pytest.raises(InputError, match=field):
         Limits(**{field: 0})
+
+
+def test_turns_of_a_fast_model_grow_while_no_short_request_comes() -> None:
+    async def main() -> None:
+        model = FakeModel()
+        async with Scheduler(Limits(turn_tokens=200, turn_seconds=10)) as scheduler:
+            await scheduler.score(model, prompts(1, 1000))
+            assert max(map(len, model.calls)) == 80
+            await scheduler.score(model, prompts(2, 1))
+            await scheduler.score(model, prompts(3, 1000))
+            assert max(call.count(3) for call in model.calls[:-1]) <= 20
+
+    run(main())

@@ -86,7 +86,7 @@ class EngineThread:
         self._settle(turn, result, seconds, broken=broken)
 
     def _settle(self, turn: Turn, logits: FloatArray, seconds: float, *, broken: str) -> None:
-        self._queue.measured(turn.tokens, seconds)
+        self._queue.measured(turn, seconds)
         self._after(turn, seconds, failed=not _is_clean(logits), broken=broken)
         begin = 0
         for part in turn.parts:

@@ -12,6 +12,7 @@ class Limits:
     queued_tokens: tokens that may wait to be computed, over all requests; a single request of more is taken only while
     nothing else waits. queued_requests: requests that may be unfinished at a time. turn_tokens: about so many tokens
     run before the engine looks at the queue again: more cost less overhead, and let short requests wait longer.
+    turn_seconds: turns of a fast model, up to four times as large, may last so long where nobody is kept waiting by it.
     hang_seconds: a turn that takes longer is given up (longer turns in proportion to their tokens).
 
     Raises InputError for a bound that is not positive.
@@ -20,6 +21,7 @@ class Limits:
     queued_tokens: int = 4_000_000
     queued_requests: int = 1024
     turn_tokens: int = 2048
+    turn_seconds: float = 0.15
     hang_seconds: float = 120.0
 
     def __post_init__(self) -> None:

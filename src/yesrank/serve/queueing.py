@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from yesrank.serve.work import Job, Model, Part, Turn
 _RESERVE = 4  # a quarter of a turn is kept for long requests, however many short ones come
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
+_STRETCH = 4  # the most by which a turn of a fast model is enlarged
+_CALM = 1.0  # seconds without a short request
 
 
 @dataclass(slots=True)
@@ -54,6 +57,8 @@ class Queue:
         )  # failed once: each runs in a turn of its own, before anything else
         self._paused: set[Model] = set()
         self._closed = False
+        self._last_short = -math.inf
+        self._rates: dict[str, float] = {}
         self.tokens_per_second = 0.0
 
     @property
@@ -78,7 +83,11 @@ class Queue:
             self._check(job.tokens_left)
             self._jobs[job] = None
             lanes = self._lanes.setdefault(job.model, _Lanes())
-            (lanes.short if job.tokens_left <= self._limits.turn_tokens else lanes.long).append(job)
+            if job.tokens_left <= self._limits.turn_tokens:
+                lanes.short.append(job)
+                self._last_short = time.monotonic()
+            else:
+                lanes.long.append(job)
             self._changed.notify_all()
 
     def remove(self, job: Job) -> bool:
@@ -131,12 +140,13 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
-    def measured(self, tokens: int, seconds: float) -> None:
-        """Keeps a moving average of the speed, from which retry_after is estimated."""
-        rate = tokens / max(seconds, 1e-6)
-        self.tokens_per_second = (
-            rate if not self.tokens_per_second else 0.9 * self.tokens_per_second + 0.1 * rate
-        )
+    def measured(self, turn: Turn, seconds: float) -> None:
+        """Keeps moving averages of the speed, of all models and of each."""
+        rate = turn.tokens / max(seconds, 1e-6)
+        name = turn.model.name
+        with self._changed:
+            self.tokens_per_second = _moved(self.tokens_per_second, rate)
+            self._rates[name] = _moved(self._rates.get(name, 0.0), rate)
 
     def retry_after(self) -> float:
         """Whole seconds until about half of what waits is done: 1 to 600."""
@@ -169,12 +179,23 @@ class Queue:
                 del self._lanes[model]  # so that a model that is gone is not kept alive
             elif model not in self._paused:
                 self._lanes.move_to_end(model)
-                return Turn(model, tuple(self._fill(self._lanes[model])))
+                return Turn(model, tuple(self._fill(self._lanes[model], self._budget(model))))
         return None
 
-    def _fill(self, lanes: _Lanes) -> list[Part]:
+    def _budget(self, model: Model) -> int:
+        """Every turn has a fixed cost, which a fast model feels: its turns are larger where that delays nobody.
+
+        That is while no short request comes, or when so many wait that each turn is full of them.
+        """
+        usual, short = self._limits.turn_tokens, self._lanes[model].short
+        calm = time.monotonic() - self._last_short > _CALM
+        if calm or sum(job.tokens_left for job in short) > usual:
+            fast = int(self._rates.get(model.name, 0.0) * self._limits.turn_seconds)
+            return max(usual, min(fast, _STRETCH * usual))
+        return usual
+
+    def _fill(self, lanes: _Lanes, room: int) -> list[Part]:
         parts: list[Part] = []
-        room = self._limits.turn_tokens
         while lanes.short and (not parts or lanes.short[0].tokens_left <= room):
             parts.append(lanes.short.popleft().take(self._limits.turn_tokens))
             room -= parts[-1].tokens
@@ -194,3 +215,7 @@ class Queue:
         if job.next_cost:
             lanes.long.append(job)
         return part
+
+
+def _moved(average: float, value: float) -> float:
+    return 0.9 * average + 0.1 * value if average else value
