@@ -40,7 +40,7 @@ docs: $(VENV)/.dev ## write docs/cli.md anew
 bench: $(VENV)/.dev ## compare speed with other engines (see benchmarks/README.md)
 	$(BIN)/python benchmarks/compare.py
 
-bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload (see benchmarks/README.md)
+bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload
 	$(BIN)/python benchmarks/serve.py
 
 clean: ## remove the environments and caches
