@@ -65,10 +65,13 @@ def serve(tmp_path: Path, *arguments: str, **environment: str) -> Iterator[Proce
 
 
 def ready(url: str) -> None:
-    def asked() -> bool:
-        return httpx.get(f"{url}/ready", timeout=10).status_code == 200
+    with httpx.Client(base_url=url, timeout=30) as client:
+        wait_for(lambda: client.get("/ready").status_code == 200, 30)
 
-    wait_for(asked, 30)
+
+def metric(url: str, line: str) -> None:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        wait_for(lambda: line in client.get("/metrics").text, 20)
 
 
 def test_sigterm_finishes_what_was_accepted_and_exits_with_0(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_the_grace_time_has_an_end(tmp_path: Path) -> None:
     with serve(tmp_path, "--port", "0", YESRANK_SERVE_DRAIN_TIMEOUT="0.5") as server:
         url = server.url()
         ready(url)
-        body = {"query": "q", "documents": [f"{number} words of a document" * 50 for number in range(8000)]}
+        body = {"query": "q", "documents": [f"{number} words of a document" * 50 for number in range(1500)]}
         failures: list[object] = []
 
         def ask() -> None:
@@ -121,7 +124,7 @@ def test_the_grace_time_has_an_end(tmp_path: Path) -> None:
 
         work = threading.Thread(target=ask)
         work.start()
-        wait_for(lambda: "yesrank_queue_requests 1.0" in httpx.get(f"{url}/metrics", timeout=10).text)
+        metric(url, "yesrank_queue_requests 1.0")
         begun = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0

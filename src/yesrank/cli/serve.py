@@ -131,8 +131,9 @@ def serve(
 def _serve(settings: "Settings") -> None:
     from yesrank.serve import logs
     from yesrank.serve.app import create_app
-    from yesrank.serve.run import bind, run
+    from yesrank.serve.run import bind, end_on_sigterm, leave_threads_behind, run
 
+    end_on_sigterm()
     if not settings.on_loopback and not settings.api_keys:
         output.note(_NO_KEY.format(host=settings.host), style="yellow")
     logs.set_up(settings.log_format)
@@ -145,3 +146,4 @@ def _serve(settings: "Settings") -> None:
         run(app, settings, listener)
     finally:
         listener.close()
+    leave_threads_behind()

@@ -5,8 +5,12 @@ with code 0. A second Ctrl-C ends it at once.
 """
 
 import asyncio
+import logging
+import os
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -65,6 +69,27 @@ def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
     server.run(sockets=[listener])
 
 
+def end_on_sigterm() -> None:
+    """SIGTERM ends the process with code 0 also before and after the server itself listens to it."""
+
+    def leave(*_: object) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def leave_threads_behind() -> None:
+    """Ends the process at once, with code 0, where a model is still being loaded or an engine hangs.
+
+    Such calls cannot be stopped, and the libraries that they are in abort a process whose interpreter ends meanwhile.
+    """
+    if any(thread.daemon and thread.name.startswith("yesrank") for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 class _Server(uvicorn.Server):
     """Finishes accepted work before it stops, and leaves with code 0."""
 
@@ -80,7 +105,10 @@ class _Server(uvicorn.Server):
             self._service.drain()
             self._end = time.monotonic() + self._grace
             logs.log_event("draining", requests=self._service.active)
-        return self.force_exit or not self._service.active or time.monotonic() >= self._end
+        if time.monotonic() >= self._end:
+            self.config.timeout_graceful_shutdown = 1
+            return True
+        return self.force_exit or not self._service.active
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from yesrank.serve.settings import Settings
 from yesrank.serve.waiting import while_wanted
 from yesrank.types import Prompt
 
+_CLOSE_SECONDS = 10
 _MARGIN = 0.25  # seconds: the scheduler's own deadline comes first, and says how far the work came
 
 
@@ -76,7 +77,9 @@ class Service:
             task.cancel()
         await self.readiness.close()
         await self.scheduler.close()
-        await self.pool.close()
+        with suppress(TimeoutError):  # an engine that hangs cannot be closed
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.pool.close()
         self._workers.close()
 
     async def load(self, name: str) -> None:
