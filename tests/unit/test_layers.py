@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "convert", "randomweights"),
     ("models",),
     ("verify", "store"),
-    ("bench",),
+    ("bench", "serve"),
     ("cli",),
 )
 BESIDE = {"checkpoint": {"qwen3"}, "manifest": {"qwen3", "prompt"}, "randomweights": {"convert"}}

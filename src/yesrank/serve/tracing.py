@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
+from yesrank.serve.logs import log_event
 from yesrank.serve.middleware import Record
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -62,6 +63,7 @@ def tracer() -> Any | None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
+        log_event("no traces", reason="they need the extra otel: pip install 'yesrank[otel]'")
         return None
     provider = TracerProvider(resource=Resource.create({"service.name": "yesrank"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
