@@ -78,7 +78,11 @@ def test_a_known_prefix_is_not_computed_again(folders, judge, monkeypatch) -> No
     tokens.clear()
     again = [Prompt((*first[0].ids[:100], 7, 8, 9), 100)]
     assert errors(engine.encode(again), judge.encode(again)).max() < 1e-4
-    assert sum(tokens) == 4 + 3  # three blocks of 32 were kept
+    assert sum(tokens) == 3
+    tokens.clear()
+    other = [Prompt((*first[0].ids[:70], *range(100, 150)), 110)]
+    assert errors(engine.encode(other), judge.encode(other)).max() < 1e-4
+    assert sum(tokens) == 120 - 64  # two blocks of 32 are those of the first request
 
 
 def test_duplicates_get_the_same_row(folders, mixed) -> None:

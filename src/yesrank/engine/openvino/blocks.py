@@ -92,7 +92,7 @@ class BlockPool:
 
 
 class PrefixCache:
-    """Full blocks of past prompts by the ids that lead to them, least recently used ones dropped first.
+    """Blocks of past prefixes by the ids that lead to them, least recently used ones dropped first.
 
     The key of a block is the hash of all ids up to its end, so two prompts share the blocks of whatever they begin
     with in common: the same query, or only the same system prompt.
@@ -133,9 +133,12 @@ class PrefixCache:
 
 
 def block_keys(ids: Sequence[int], block_tokens: int) -> list[bytes]:
-    """One key for each full block of ids: a chained SHA-256 over everything up to the block's end."""
+    """One key for each block of ids: a chained SHA-256 over everything up to the block's end.
+
+    The last block may be partly filled; its key then differs from that of any full one.
+    """
     keys, key = [], b""
-    for start in range(0, len(ids) - block_tokens + 1, block_tokens):
+    for start in range(0, len(ids), block_tokens):
         block = np.asarray(ids[start : start + block_tokens], np.int32)
         key = hashlib.sha256(key + block.tobytes()).digest()
         keys.append(key)

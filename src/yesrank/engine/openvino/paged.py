@@ -26,7 +26,7 @@ class PagedEngine:
 
     Prompts with the same shared ids form a group. The first prompt of a group runs whole; the others begin after the
     shared ids: its full blocks stand in their block tables too, and the partly filled one is copied for each.
-    Full blocks of prefixes stay in a bounded cache for later calls. Identical prompts are computed once.
+    Prefixes stay in a bounded cache for later calls, which then begin after them. Identical prompts are computed once.
     """
 
     def __init__(self, model: ov.CompiledModel, info: EngineInfo, head: HeadRows, positions: int) -> None:
@@ -76,24 +76,28 @@ class PagedEngine:
     def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
         """(ids, hidden state) of each distinct prompt, as they get done."""
         for window in windows(groups(prompts), WINDOW_GROUPS):
-            leaders, rest = [], []
-            for shared, members in window:
-                first = self._tables.begin(members[0], shared)
-                if len(members) == 1:
-                    rest.append(first)
-                    continue
-                leaders.append(first)
-                rest += [Running(ids, shared, leader=first) for ids in members[1:]]
-            for running, row in self._run(leaders):
+            leaders, rest = self._line_up(window)
+            for running, row in self._run(leaders, whole_prefix=True):
                 yield running.ids, row
-            for running, row in self._run(rest):
+            for running, row in self._run(rest, whole_prefix=False):
                 yield running.ids, row
                 self._tables.release(running)
             for leader in leaders:
                 self._tables.release(leader)
             self._prefixes.trim()
 
-    def _run(self, batch: list[Running]) -> Iterator[tuple[Running, FloatArray]]:
+    def _line_up(self, window: list[tuple[int, list[Ids]]]) -> tuple[list[Running], list[Running]]:
+        """Those that compute a prefix for others, and all the rest. Nobody leads where the prefix is cached."""
+        leaders: list[Running] = []
+        rest: list[Running] = []
+        for shared, (first, *others) in window:
+            running = self._tables.begin(first, shared)
+            leads = others and running.leader is None
+            (leaders if leads else rest).append(running)
+            rest += [self._tables.follow(ids, shared, running.leader or running) for ids in others]
+        return leaders, rest
+
+    def _run(self, batch: list[Running], *, whole_prefix: bool) -> Iterator[tuple[Running, FloatArray]]:
         """Runs the batch in as many calls as it takes; the caller releases what is yielded."""
         ranges = [(running.done, len(running.ids)) for running in batch]
         for call in calls(ranges, CALL_TOKENS, CALL_SEQUENCES):
@@ -101,7 +105,7 @@ class PagedEngine:
             hidden = self._infer(batch, call, finished)
             for span, row in zip(finished, hidden, strict=True):
                 running = batch[span.sequence]
-                self._tables.keep_prefix(running)
+                self._tables.keep_prefix(running, whole=whole_prefix)
                 yield running, row
 
     def _infer(self, batch: list[Running], call: list[Span], finished: list[Span]) -> FloatArray:

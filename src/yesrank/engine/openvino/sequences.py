@@ -11,14 +11,15 @@ Ids = tuple[int, ...]
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One distinct prompt. done: tokens whose keys and values are in the cache already.
+    """One distinct prompt. done: tokens whose keys and values are in the cache already; shared: see Prompt.
 
-    blocks: its block table. owned: those of them that go back to the pool with it. keys: of the full blocks
-    of its shared ids, which the prefix cache may keep. leader: the prompt whose prefix it takes over, or None.
+    blocks: its block table. owned: those of them that go back to the pool with it. keys: of the blocks of its
+    shared ids, which the prefix cache may keep. leader: whose prefix it takes over, or None.
     """
 
     ids: Ids
     done: int
+    shared: int = 0
     blocks: list[int] = field(default_factory=list)
     owned: set[int] = field(default_factory=set)
     keys: tuple[bytes, ...] = ()
@@ -44,14 +45,26 @@ class Tables:
         self._pool, self._prefixes = pool, prefixes
 
     def begin(self, ids: Ids, shared: int) -> Running:
-        """A prompt that starts after whatever full blocks of its shared ids are cached."""
-        keys = tuple(block_keys(ids[:shared], self._pool.block_tokens))
+        """A prompt that starts after whatever is cached of its shared ids.
+
+        Where that is all of them, it follows the cache as if that were a prompt before it. Otherwise it goes on after
+        the last full block: a partly filled one in the cache may not be written on.
+        """
+        size = self._pool.block_tokens
+        keys = tuple(block_keys(ids[:shared], size))
         found = self._prefixes.find(keys)
-        return Running(ids, len(found) * self._pool.block_tokens, blocks=found, keys=keys)
+        if keys and len(found) == len(keys):
+            return self.follow(ids, shared, Running(ids[:shared], shared, blocks=found))
+        found = found[: shared // size]
+        return Running(ids, len(found) * size, shared, blocks=found, keys=keys)
+
+    def follow(self, ids: Ids, shared: int, leader: Running) -> Running:
+        """A prompt that starts after its shared ids, which the leader will have computed before it."""
+        return Running(ids, shared, shared, leader=leader)
 
     def needed(self, running: Running, stop: int) -> int:
-        """An upper bound of the blocks that `extend` will take."""
-        return -(-stop // self._pool.block_tokens) - len(running.blocks)
+        """An upper bound of the blocks that `extend` and `keep_prefix` will take."""
+        return -(-stop // self._pool.block_tokens) - len(running.blocks) + 1
 
     def extend(self, running: Running, stop: int) -> None:
         """Makes the table cover `stop` tokens."""
@@ -60,11 +73,17 @@ class Tables:
         while len(running.blocks) * self._pool.block_tokens < stop:
             self._take(running)
 
-    def keep_prefix(self, running: Running) -> None:
-        """Hands the full blocks of the shared ids to the prefix cache."""
-        for key, block in zip(running.keys, running.blocks, strict=False):
+    def keep_prefix(self, running: Running, *, whole: bool) -> None:
+        """Hands the full blocks of the shared ids to the cache; where `whole`, a copy of the partly filled one too."""
+        full = running.shared // self._pool.block_tokens
+        for key, block in zip(running.keys[:full], running.blocks, strict=False):
             if block in running.owned and self._prefixes.add(key, block):
                 running.owned.remove(block)
+        if whole and len(running.keys) > full:
+            copy = self._pool.take()
+            self._pool.copy(running.blocks[full], copy)
+            if not self._prefixes.add(running.keys[full], copy):
+                self._pool.give((copy,))
 
     def release(self, running: Running) -> None:
         """Gives back what the prompt owns."""
