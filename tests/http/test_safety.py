@@ -11,6 +11,7 @@ import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
 from yesrank.errors import InputError
+from yesrank.serve.body import Refused, decode
 from yesrank.serve.settings import Settings, read_keys
 
 GOOD = {"query": "q", "documents": ["a"]}
@@ -248,3 +249,35 @@ def test_keys_from_a_file(tmp_path: object) -> None:
     path.write_text("# none\n")
     with pytest.raises(InputError):
         read_keys(path)
+
+
+@pytest.mark.parametrize(
+    ("raw", "refused"),
+    [
+        (b"[" + b"[]," * 5000 + b"[]]", True),
+        (b'["' + b'","' * 5000 + b'"]', True),
+        (b'["' + b'\\"' * 50_000, False),  # a string that never ends: for the decoder to complain of
+        (b'["' + b"[{,}]" * 50_000 + b'"]', False),
+        (b'["' + b'\\"[{,}]' * 50_000 + b'"]', False),
+    ],
+)
+def test_bodies_that_would_take_long_to_decode(raw: bytes, refused: bool) -> None:
+    begun = time.monotonic()
+    if refused:
+        with pytest.raises(Refused):
+            decode(raw, 1000)
+    else:
+        with suppress(InputError):
+            decode(raw, 1000)
+    assert time.monotonic() - begun < 0.5
+
+
+def test_answers_are_not_held_back(server: Server) -> None:
+    """Without TCP_NODELAY each answer on a kept connection waits for the client's delayed acknowledgement, 40 ms."""
+    server.client.get("/health")
+    waits = []
+    for _ in range(20):
+        begun = time.monotonic()
+        server.client.get("/health")
+        waits.append(time.monotonic() - begun)
+    assert sorted(waits)[10] < 0.03

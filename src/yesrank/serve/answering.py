@@ -20,6 +20,7 @@ from yesrank.types import Prompt
 T = TypeVar("T")
 SLOW_DOCUMENTS, SLOW_CHARACTERS = 64, 50_000
 _THREADS = 2
+_VALUES, _VALUES_A_DOCUMENT = 1000, 20  # members of a body: documents may be objects, whose fields come back
 
 
 @dataclass(slots=True)
@@ -49,6 +50,10 @@ def check_size(request: RerankRequest, settings: Settings) -> None:
             f"{len(request.documents)} documents are more than the {settings.max_documents} of one request",
             "send fewer at a time",
         )
+    longest = settings.max_document_characters
+    for index, document in enumerate(request.documents):
+        if len(document) > longest:
+            raise Refused(413, f"documents[{index}] is longer than {longest} characters", "send it in parts")
     if characters(request) > settings.max_characters:
         raise Refused(
             413,
@@ -94,6 +99,7 @@ def encode(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-async def decode(raw: bytes, workers: Workers) -> Any:
-    """The body as JSON. Raises InputError."""
-    return await workers.run(len(raw) > SLOW_CHARACTERS, lambda: body.decode(raw))
+async def decode(raw: bytes, workers: Workers, settings: Settings) -> Any:
+    """The body as JSON. Raises InputError, Refused."""
+    values = _VALUES_A_DOCUMENT * settings.max_documents + _VALUES
+    return await workers.run(len(raw) > SLOW_CHARACTERS, lambda: body.decode(raw, values))

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from yesrank.errors import InputError, YesrankError
 from yesrank.serve.admission import Place
+
+# a string that never ends counts to the end of the body: so each byte is looked at once
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class Refused(YesrankError):
@@ -54,8 +58,9 @@ async def _collect(request: Request, place: Place, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def decode(body: bytes) -> Any:
-    """The body as JSON. Raises InputError."""
+def decode(body: bytes, values: int) -> Any:
+    """The body as JSON. values: how many lists, objects and members it may have. Raises InputError, Refused."""
+    _check_structure(body, values)
     if not body.strip():
         raise InputError(
             "body", "is empty", 'send a JSON object such as {"query": "...", "documents": ["..."]}'
@@ -71,6 +76,25 @@ def decode(body: bytes) -> Any:
     except ValueError:
         # Python refuses numbers of more than 4300 digits, and _no_constant its three words
         raise InputError("body", "holds a number that is not of JSON, or too long") from None
+
+
+def _check_structure(body: bytes, values: int) -> None:
+    """Brackets cost a byte each and a hundred in memory, and the decoder cannot be interrupted.
+
+    Counting is quick; only where there are many are those inside of strings left out.
+    """
+    if _signs(body) <= values:
+        return
+    # of the quotes at most those behind a backslash are within strings; a member has four: leaving out more takes long
+    quotes = body.count(b'"') - body.count(b'\\"')
+    if quotes > 4 * values or _signs(_STRINGS.sub(b"", body)) > values:
+        raise Refused(
+            413, f"the body has more than {values} lists, objects and members", "send less at a time"
+        )
+
+
+def _signs(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{") + body.count(b",")
 
 
 def _no_constant(word: str) -> None:

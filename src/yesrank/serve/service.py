@@ -115,7 +115,7 @@ class Service:
 
     async def _parse(self, record: Record, path: str, raw: bytes) -> tuple[Dialect, RerankRequest]:
         with tracing.span("parse", record):
-            decoded = await answering.decode(raw, self._workers)
+            decoded = await answering.decode(raw, self._workers, self.settings)
             record.dialect = dialect = recognise(path, decoded)
             record.line.dialect = dialect.name
             slow = len(raw) > answering.SLOW_CHARACTERS

@@ -25,7 +25,8 @@ class Settings:
     """How a server listens, whom it answers, what it refuses. Sizes in bytes, times in seconds.
 
     names: models or folders to serve; none means all that are stored. device, precision: instead of a stored
-    model's own. max_documents, max_characters: of one request, the latter over its documents and queries.
+    model's own. max_documents, max_characters: of one request, the latter over its documents and queries;
+    max_document_characters: of one document, far above what any model reads of it.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
     for its headers. drain_timeout: for accepted work after SIGTERM. idle_unload: None keeps models loaded.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
@@ -43,6 +44,7 @@ class Settings:
     max_body_bytes: int = 32 * 1024 * 1024
     max_documents: int = 10_000
     max_characters: int = 50_000_000
+    max_document_characters: int = 1_000_000
     timeout: float = 300.0
     body_timeout: float = 60.0
     head_timeout: float = 10.0
@@ -61,6 +63,7 @@ class Settings:
             "max_body_bytes",
             "max_documents",
             "max_characters",
+            "max_document_characters",
         ):
             _range(name, getattr(self, name), 1, 2**53)
         for name in ("timeout", "body_timeout", "head_timeout", "drain_timeout", "idle_unload"):
