@@ -37,8 +37,8 @@ format: $(VENV)/.dev ## put the code into its format
 docs: $(VENV)/.dev ## write docs/cli.md anew
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/.dev ## compare speed with other engines (see benchmarks/README.md)
-	$(BIN)/python benchmarks/compare.py
+bench: $(PARITY_VENV)/.ready ## compare speed with other engines (see benchmarks/README.md)
+	$(PARITY_VENV)/bin/python benchmarks/compare.py
 
 bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload
 	$(BIN)/python benchmarks/serve.py

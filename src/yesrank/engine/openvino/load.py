@@ -41,8 +41,8 @@ def open_engine(
     if paged is None:
         paged = device == "CPU" and _pages(core, xml)
     rows = _prepare(model, paged=paged)
-    if chosen == "bf16" and compressed:
-        passes.unpack_weights(model)
+    if chosen == "bf16" and device == "CPU":
+        passes.use_bf16_matrices(model)
     compiled = _compile(core, model, device, chosen)
     info = EngineInfo(
         engine="openvino-paged" if paged else "openvino-stateful",

@@ -73,24 +73,23 @@ def gather_last_rows(model: Model) -> None:
     _name_hidden(model, _gather(_flat(_hidden(model)), rows))
 
 
-def unpack_weights(model: Model) -> int:
-    """Compressed matrices of MatMuls -> bf16 constants: twice the memory of int8, no decompression at every call.
+def use_bf16_matrices(model: Model) -> None:
+    """Every MatMul with a weight takes and gives bf16, its weight a bf16 constant, whatever it was stored as.
 
-    Returns how many were unpacked. The embedding stays as it is: only the rows of the prompt are read from it.
+    Left to itself the CPU plugin widens float weights to float32 and keeps those beside its own bf16 copy: three times
+    the memory, for the same products. Compressed weights are unpacked, which costs memory, and saves their
+    decompression at every call. The embedding stays as it is: only the rows of the prompt are read from it.
     """
-    targets = [
-        node.input(1)
+    matmuls = [
+        node
         for node in model.get_ordered_ops()
-        if node.get_type_name() == "MatMul"
-        and weights.is_weight(node.input_value(1))
-        and weights.is_compressed(node.input_value(1))
+        if node.get_type_name() == "MatMul" and weights.is_weight(node.input_value(1))
     ]
     with ThreadPoolExecutor() as threads:
-        for target, node in zip(
-            targets, threads.map(_as_bf16, (t.get_source_output() for t in targets)), strict=True
+        for matmul, weight in zip(
+            matmuls, threads.map(lambda node: _as_bf16(node.input_value(1)), matmuls), strict=True
         ):
-            target.replace_source_output(node.output(0))
-    return len(targets)
+            _replace(matmul, weight)
 
 
 def layer_outputs(model: Model) -> None:
@@ -106,15 +105,22 @@ def layer_outputs(model: Model) -> None:
 
 
 def _as_bf16(output: Output) -> Node:
-    constant = ov.op.Constant(_bf16_tensor(output), shared_memory=False)
-    convert = ops.convert(constant, Type.f32)
-    convert.get_rt_info()["decompression_0"] = True
-    return convert
-
-
-def _bf16_tensor(output: Output) -> ov.Tensor:
+    """The weight as a bf16 constant: the stored one where it is that already (it stays mapped), else a new one."""
+    node = output.get_node()
+    stored = node.input_value(0).get_node() if node.get_type_name() == "Convert" else node
+    if stored.get_type_name() == "Constant" and stored.get_element_type() == Type.bf16:
+        return stored
     array = weights.value(output).astype(ml_dtypes.bfloat16)
-    return ov.Tensor(array.view("uint16"), ov.Shape(list(array.shape)), Type.bf16)
+    tensor = ov.Tensor(array.view("uint16"), ov.Shape(list(array.shape)), Type.bf16)
+    return ov.op.Constant(tensor, shared_memory=False)  # shared, it would not keep the array alive
+
+
+def _replace(matmul: Node, weight: Node) -> None:
+    transposed = matmul.get_attributes()["transpose_b"]
+    product = ops.matmul(ops.convert(matmul.input_value(0), Type.bf16), weight, False, transposed)
+    result = ops.convert(product, Type.f32).output(0)
+    for target in list(matmul.output(0).get_target_inputs()):
+        target.replace_source_output(result)
 
 
 def _rows_parameter(model: Model) -> Node:
