@@ -1,6 +1,7 @@
 """Frames and documents -> Prompt. Cuts the document only; user text never becomes control tokens."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from yesrank.prompt import Frame, document_piece
 from yesrank.types import Prompt
 
 MODEL_CARD_MAX_LENGTH = 8192
+_CHARACTERS_A_TOKEN = 8  # more than in most texts
+_LETTER = r"[^\W\d_]"
+_GAP = re.compile(
+    f"(?<={_LETTER})(?=[ ,.;:。，、；：！？]{_LETTER})"
+)  # between two words: a new piece begins
 
 
 class PromptEncoder:
@@ -72,15 +78,42 @@ class PromptEncoder:
             )
         if max_document_tokens is not None:
             room = min(room, max(1, max_document_tokens))
-        bodies = self._encode_user([document_piece(document) for document in documents])
+        bodies = self._encode_documents([document_piece(document) for document in documents], room)
         return [
             Prompt((*shared, *body[:room], *suffix), shared=len(shared), truncated=len(body) > room)
             for body in bodies
         ]
 
+    def _encode_documents(self, texts: Sequence[str], room: int) -> list[list[int]]:
+        """The ids of each text, or at least the first room + 1 of them where there are more.
+
+        Encoding a whole book to keep its first page takes seconds: longer texts are cut between two words first, where
+        the tokenizer's pattern always begins a new piece, so that the ids up to there are those of the whole text.
+        """
+        characters = _CHARACTERS_A_TOKEN * (room + 1)
+        heads = [_head(text, characters) for text in texts]
+        bodies = self._encode_user(heads)
+        for index, (text, head, body) in enumerate(zip(texts, heads, bodies, strict=True)):
+            bodies[index] = body if len(body) > room or head == text else self._encode_more(text, head, room)
+        return bodies
+
+    def _encode_more(self, text: str, head: str, room: int) -> list[int]:
+        """For tokens longer than usual: takes four times the text until it fills the room."""
+        body: list[int] = []
+        while len(body) <= room and head != text:
+            head = _head(text, 4 * len(head))
+            [body] = self._encode_user([head])
+        return body
+
     def _encode_user(self, texts: Sequence[str]) -> list[list[int]]:
         clean = [_without_surrogates(text) for text in texts]
         return [encoding.ids for encoding in self._user.encode_batch_fast(clean)]
+
+
+def _head(text: str, characters: int) -> str:
+    """The text up to the first gap between two words after so many characters; all of it where there is none."""
+    gap = _GAP.search(text, characters) if len(text) > characters else None
+    return text[: gap.start()] if gap else text
 
 
 def _bare(spec: dict[str, Any]) -> Tokenizer:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from yesrank import tokens
 from yesrank.errors import InputError, ModelError
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
 from yesrank.tokens import PromptEncoder
@@ -101,6 +102,28 @@ def test_only_the_document_is_cut(
         assert len(cut.ids) == min(len(full.ids), limit)
         assert cut.truncated == (len(full.ids) > limit)
         assert cut.ids == (*full.ids[:-suffix][: full.shared + room], *full.ids[-suffix:])
+
+
+PIECES = [
+    *["word", "Слово", "字字字", "é", "é", ".", "。", "，", "'s", "1²", "🎉"],
+    " ",
+    "  ",
+    ". ",
+    "\n",
+    "\r\n",
+    "\u00a0",
+]
+
+
+@quick
+@given(text=st.lists(st.sampled_from(PIECES), max_size=120).map("".join), room=st.integers(1, 40))
+def test_cutting_text_before_encoding_changes_no_id(
+    encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch, text: str, room: int
+) -> None:
+    monkeypatch.setattr(tokens, "_CHARACTERS_A_TOKEN", 1)
+    [whole] = encoder._encode_user([text])
+    [cut] = encoder._encode_documents([text], room)
+    assert cut[: room + 1] == whole[: room + 1]
 
 
 @quick
