@@ -104,15 +104,9 @@ def test_only_the_document_is_cut(
         assert cut.ids == (*full.ids[:-suffix][: full.shared + room], *full.ids[-suffix:])
 
 
-PIECES = [
-    *["word", "Слово", "字字字", "é", "é", ".", "。", "，", "'s", "1²", "🎉"],
-    " ",
-    "  ",
-    ". ",
-    "\n",
-    "\r\n",
-    "\u00a0",
-]
+WORDS = ("word", "Слово", "字字字", "e\u0301", "\u00e9", "'s", "1²", "🎉")
+MARKS = (" ", "  ", ". ", ".", "。", "，", "\n", "\r\n", "\u00a0")
+PIECES = [*WORDS, *MARKS]
 
 
 @quick
