@@ -14,8 +14,8 @@ help: ## show this list
 demo: $(VENV)/.runtime ## rank the passages of a few questions with the built-in model
 	$(BIN)/yesrank demo
 
-test: $(VENV)/.dev ## unit tests
-	$(BIN)/python -m pytest tests/unit
+test: $(VENV)/.dev ## unit tests and the server over real connections
+	$(BIN)/python -m pytest tests/unit tests/http
 
 test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
 	$(PARITY_VENV)/bin/python -m pytest tests/parity
