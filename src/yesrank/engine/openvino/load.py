@@ -32,6 +32,7 @@ def open_engine(
     it where it works. Raises ModelError, UnsupportedModel, InputError or EngineError.
     """
     core = ov.Core()
+    device = device.upper()
     _check_device(core, device)
     xml, data = check_ir(folder)
     config = Qwen3Config.from_folder(folder)
