@@ -21,6 +21,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 from dataclasses import asdict
@@ -152,6 +153,7 @@ def _options() -> tuple[Options, Path | None]:
 
 def main() -> None:
     """Measures, prints, and fails when an answer was wrong."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the server would outlive this process
     options, file = _options()
     result = run(options)
     if file:

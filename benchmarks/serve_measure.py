@@ -133,7 +133,7 @@ class Bench:
         """Rounds of engine and server over the same requests."""
         options = self._options
         speed = self._calibrate()
-        count = max(round(speed * options.seconds / options.documents), 2 * options.clients)
+        count = max(round(speed * options.seconds / options.documents), options.clients)
         return [await self._round(self._jobs.make(count, options.documents)) for _ in range(options.rounds)]
 
     def _calibrate(self) -> float:
