@@ -20,7 +20,7 @@ test: $(VENV)/.dev ## unit tests and the server over real connections
 test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
 	$(PARITY_VENV)/bin/python -m pytest tests/parity
 
-test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (downloads about 150 MB of packages)
+test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
 	$(BIN)/python -m pytest tests/clients
 
 check: $(VENV)/.dev ## style, types, layers and documentation
