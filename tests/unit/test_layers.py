@@ -16,6 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "convert", "randomweights"),
     ("models",),
     ("verify", "store"),
+    ("evaluate",),
     ("bench", "serve"),
     ("cli",),
 )

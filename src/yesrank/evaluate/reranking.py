@@ -1,0 +1,153 @@
+"""The second stage: a model's logit for every candidate, from the score store where it is known."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from yesrank.evaluate.collection import Collection
+from yesrank.evaluate.contender import Contender, Scorer
+from yesrank.evaluate.scorestore import Scored, ScoreStore
+from yesrank.evaluate.trec import Run, ranked
+from yesrank.types import EngineInfo, Progress
+
+_PAIRS_AT_A_TIME = 128
+"""What a stopped run can lose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """A model's work on the candidates.
+
+    logits: by query and document, only candidates. run: these, and below them the rest of the first stage in its own
+    order. pairs: all scored pairs, of which `fresh` were computed now; truncated: how many documents were cut.
+    per_second: documents a second over all pairs, also those of earlier runs; None without pairs.
+    """
+
+    label: str
+    info: EngineInfo
+    logits: Run
+    run: Run
+    pairs: int
+    fresh: int
+    truncated: int
+    per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    query_id: str
+    document_id: str
+    query: str
+    document: str
+
+
+def rerank(
+    contender: Contender,
+    collection: Collection,
+    candidates: Run,
+    below: Run,
+    store: ScoreStore,
+    *,
+    again: bool = False,
+    progress: Progress | None = None,
+) -> Reranked:
+    """Scores every candidate and keeps each batch as soon as it is done.
+
+    candidates, below: the first stage's best documents, and all of its documents. again: score also what is known.
+    progress is told how many more pairs are done. Raises ModelError or EngineError.
+    """
+    scorer = contender.open()
+    try:
+        key = store.open_run(
+            {**contender.settings, "engine": scorer.info.engine, "ran": scorer.info.precision}
+        )
+        if again:
+            store.forget(key)
+        pairs = [*_pairs(collection, candidates)]
+        known = _known(pairs, store, key)
+        if progress is not None:
+            progress(len(known))
+        missing = [pair for pair in pairs if (pair.query_id, pair.document_id) not in known]
+        for batch in _batches(missing):
+            done = _score(scorer, batch)
+            store.put(
+                key, ((pair.query, pair.document, scored) for pair, scored in zip(batch, done, strict=True))
+            )
+            known |= {(p.query_id, p.document_id): scored for p, scored in zip(batch, done, strict=True)}
+            if progress is not None:
+                progress(len(batch))
+        return _result(contender.label, scorer.info, known, candidates, below, len(missing))
+    finally:
+        scorer.close()
+
+
+def with_rest(scores: Run, below: Run) -> Run:
+    """The scored documents, and under them the first stage's others in its order."""
+    return {query: _appended(scores.get(query, {}), row) for query, row in below.items()}
+
+
+def _pairs(collection: Collection, candidates: Run) -> Iterator[_Pair]:
+    for query, row in candidates.items():
+        for document in row:
+            yield _Pair(query, document, collection.queries[query], collection.documents[document])
+
+
+def _known(pairs: Sequence[_Pair], store: ScoreStore, key: bytes) -> dict[tuple[str, str], Scored]:
+    by_query: dict[str, list[_Pair]] = {}
+    for pair in pairs:
+        by_query.setdefault(pair.query, []).append(pair)
+    return {
+        (pair.query_id, pair.document_id): scored
+        for query, group in by_query.items()
+        for pair, scored in zip(group, store.get(key, query, [pair.document for pair in group]), strict=True)
+        if scored is not None
+    }
+
+
+def _batches(pairs: Sequence[_Pair]) -> Iterator[Sequence[_Pair]]:
+    """Whole queries where they fit, so that each query's prefix is computed once."""
+    ends = [0]
+    for at in range(1, len(pairs) + 1):
+        last = at == len(pairs) or pairs[at].query_id != pairs[at - 1].query_id
+        if (last and at - ends[-1] >= _PAIRS_AT_A_TIME) or at == len(pairs):
+            ends.append(at)
+    for begin, end in pairwise(ends):
+        yield pairs[begin:end]
+
+
+def _score(scorer: Scorer, batch: Sequence[_Pair]) -> list[Scored]:
+    started = time.perf_counter()
+    found = scorer.score([(pair.query, pair.document) for pair in batch])
+    share = (time.perf_counter() - started) / len(batch)
+    return [Scored(float(x), cut, share) for x, cut in zip(found.logits, found.truncated, strict=True)]
+
+
+def _result(
+    label: str,
+    info: EngineInfo,
+    known: Mapping[tuple[str, str], Scored],
+    candidates: Run,
+    below: Run,
+    fresh: int,
+) -> Reranked:
+    logits = {query: {name: known[query, name].logit for name in row} for query, row in candidates.items()}
+    seconds = sum(scored.seconds for scored in known.values())
+    return Reranked(
+        label=label,
+        info=info,
+        logits=logits,
+        run=with_rest(logits, below),
+        pairs=len(known),
+        fresh=fresh,
+        truncated=sum(scored.truncated for scored in known.values()),
+        per_second=len(known) / seconds if seconds else None,
+    )
+
+
+def _appended(scores: Mapping[str, float], row: Mapping[str, float]) -> dict[str, float]:
+    lowest = np.floor(min(scores.values(), default=0.0))
+    rest = [name for name in ranked(row) if name not in scores]
+    return {**scores, **{name: float(lowest - at) for at, name in enumerate(rest, start=1)}}
