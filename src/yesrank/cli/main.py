@@ -11,6 +11,7 @@ from yesrank.cli.bench import bench
 from yesrank.cli.convert import convert
 from yesrank.cli.demo import demo
 from yesrank.cli.doctor import doctor
+from yesrank.cli.eval import eval as evaluate
 from yesrank.cli.inspect import inspect
 from yesrank.cli.list import list as list_names
 from yesrank.cli.output import note
@@ -31,7 +32,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (rerank, demo, convert, verify, inspect, doctor, bench, add, pull, list_names, remove, serve):
+for verb in (
+    rerank,
+    demo,
+    convert,
+    verify,
+    inspect,
+    doctor,
+    bench,
+    evaluate,
+    add,
+    pull,
+    list_names,
+    remove,
+    serve,
+):
     app.command(verb.__name__)(verb)
 
 

@@ -1,0 +1,221 @@
+"""`yesrank eval`: how good is the ranking on a collection with known answers?"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from yesrank.cli import output
+from yesrank.cli.options import (
+    DeviceOption,
+    InstructionOption,
+    JsonOption,
+    MaxLengthOption,
+    Precision,
+    TemplateOption,
+)
+from yesrank.errors import InputError, VerificationFailed
+
+if TYPE_CHECKING:
+    from yesrank.evaluate import Collection, Contender, Evaluation, FirstStage
+    from yesrank.evaluate.bounds import Bound
+    from yesrank.evaluate.gate import Comparison
+    from yesrank.store import Entry
+
+_Files = tuple[Path | None, Path | None, Path | None]
+
+
+def eval(
+    collection: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FOLDER]", help="A BEIR folder; or give the three files.", show_default=False
+        ),
+    ] = None,
+    *,
+    split: Annotated[str, typer.Option("--split", help="Which judgments: qrels/SPLIT.tsv.")] = "test",
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="Documents: JSONL, or id TAB text.")] = None,
+    queries: Annotated[Path | None, typer.Option("--queries", help="Queries: JSONL, or id TAB text.")] = None,
+    qrels: Annotated[
+        Path | None, typer.Option("--qrels", help="Judgments: BEIR's or TREC's columns.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="First stage: a TREC run file, in place of BM25.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="Of BM25: en, de, zh, ..., plain; else guessed.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FOLDER[@PRECISION]",
+            help="A model; may be given again. Without it YESRANK_MODEL, else the built-in small model.",
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Precision] | None,
+        typer.Option(
+            "--precision", "-p", metavar="auto|f32|bf16|int8", help="May be given again: each model in each."
+        ),
+    ] = None,
+    first_stage_only: Annotated[
+        bool, typer.Option("--first-stage-only", help="Measure the first stage, rerank nothing.")
+    ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare", metavar="A B", help="Two models, each NAME|FOLDER[@PRECISION]: do they rank alike?"
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    instruction: InstructionOption = None,
+    template: TemplateOption = None,
+    max_length: MaxLengthOption = None,
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, help="Candidates of each query to rerank.")
+    ] = 100,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first N judged queries.")
+    ] = None,
+    fuse: Annotated[
+        float | None,
+        typer.Option(
+            "--fuse", min=0, max=1, metavar="W", help="Also fuse z-scores, the first stage with this weight."
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", help="File that keeps scores; else YESRANK_SCORES or the cache folder."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Score again what is already known.")] = False,
+    save_run: Annotated[
+        Path | None, typer.Option("--save-run", metavar="DIR", help="Write each ranking as a TREC run.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a report with plots.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-under", metavar="METRIC=VALUE", help="Exit 1 where a figure is lower; may be repeated."
+        ),
+    ] = None,
+    fail_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-over", metavar="METRIC=VALUE", help="Exit 1 where it is higher, such as delta-p99."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure ranking quality on a collection with judgments, first stage and reranked side by side.
+
+    Scores are kept as they are computed: a stopped run goes on where it was. With --compare, two models or
+    precisions are also compared with each other on the same candidates.
+    """
+    from yesrank.cli.evaluation_output import as_data, save_runs, show_evaluation
+    from yesrank.evaluate import ScoreStore, default_path, evaluate
+    from yesrank.evaluate.bounds import broken
+    from yesrank.evaluate.gate import compare as beside
+    from yesrank.models.progress import bar
+
+    bounds = _bounds(fail_under or [], fail_over or [], compared=compare is not None)
+    if compare and (model or precision or first_stage_only):
+        raise InputError(
+            "compare", "it names the models itself", "leave out --model, --precision, --first-stage-only"
+        )
+    _check_targets(html)
+    judged = _collection(collection, (corpus, queries, qrels), split).first(limit)
+    first = _first_stage(judged, run, language)
+    options = {"device": device, "instruction": instruction, "template": template, "max_length": max_length}
+    names: Sequence[str | None] = compare or model or (os.environ.get("YESRANK_MODEL"),)
+    contenders = [] if first_stage_only else _contenders(names, precision or (None,), options)
+    about = f"{judged.name}: {len(judged.documents)} documents, {len(judged.qrels)} judged queries"
+    output.note(f"{about}; {first.how}", style="dim")
+    with ScoreStore(scores or default_path()) as store:
+        found = evaluate(judged, first, contenders, store, top_k=top_k, fusion=fuse, again=again, bar=bar)
+    models = [system for system in found.systems if system.model]
+    comparison = beside(models[0], models[1]) if compare else None
+    for note in found.notes:
+        output.note(f"note: {note}")
+    if save_run:
+        save_runs(save_run, found)
+    if html:
+        _write_report(html, found, comparison)
+    if as_json:
+        output.show_json(as_data(found, comparison))
+    else:
+        show_evaluation(found, comparison)
+    if failures := broken(bounds, found, comparison):
+        raise VerificationFailed("; ".join(failures), "the bounds are those of --fail-under and --fail-over")
+
+
+def _collection(folder: Path | None, files: _Files, split: str) -> "Collection":
+    from yesrank.evaluate import read_files, read_folder
+
+    corpus, queries, qrels = files
+    if folder is not None and not any(files):
+        return read_folder(folder, split)
+    if folder is None and corpus and queries and qrels:
+        return read_files(corpus, queries, qrels)
+    raise InputError(
+        "collection", "it is not complete", "give a BEIR folder, or --corpus, --queries and --qrels"
+    )
+
+
+def _first_stage(collection: "Collection", run: Path | None, language: str | None) -> "FirstStage":
+    from yesrank.evaluate import bm25, from_run
+
+    return from_run(collection, run) if run else bm25(collection, language)
+
+
+def _contenders(
+    models: Sequence[str | None], precisions: Sequence[Precision | None], options: dict[str, Any]
+) -> "list[Contender]":
+    from yesrank.evaluate import contender
+
+    entries = [_entry(model, each, options) for model in models for each in precisions]
+    names = [entry.name for entry in entries]
+    labels = [
+        entry.name if names.count(entry.name) == 1 else f"{entry.name}@{entry.precision}" for entry in entries
+    ]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label} ({at})" for at, label in enumerate(labels, start=1)]
+    return [contender(entry, label) for entry, label in zip(entries, labels, strict=True)]
+
+
+def _entry(model: str | None, precision: Precision | None, options: dict[str, Any]) -> "Entry":
+    from yesrank.store import resolve
+
+    name, at, suffix = (model or "").rpartition("@")
+    if at and suffix in [*Precision] and precision is None:
+        model, precision = name, Precision(suffix)
+    return resolve(model).overridden(precision=precision, **options)
+
+
+def _bounds(under: Sequence[str], over: Sequence[str], *, compared: bool) -> "list[Bound]":
+    from yesrank.evaluate.bounds import parse_bound
+
+    return [
+        *(parse_bound(text, compared=compared) for text in under),
+        *(parse_bound(text, over=True, compared=compared) for text in over),
+    ]
+
+
+def _check_targets(html: Path | None) -> None:
+    """Found out before hours of work, not after."""
+    if html is not None and not html.absolute().parent.is_dir():
+        raise InputError(
+            "html", f"there is no folder {html.absolute().parent}", "make it first, or name another"
+        )
+
+
+def _write_report(path: Path, found: "Evaluation", comparison: "Comparison | None") -> None:
+    from yesrank.evaluate.report import render
+
+    path.write_text(render(found, comparison), encoding="utf-8")
+    output.note(f"report: {path}")
