@@ -110,6 +110,28 @@ def eval(
             "--fail-over", metavar="METRIC=VALUE", help="Exit 1 where it is higher, such as delta-p99."
         ),
     ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            "--benchmark",
+            metavar="NAME",
+            help="A published one instead: MTEB-R, CMTEB-R, MMTEB-R, MLDR, MTEB-Code, FollowIR.",
+        ),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Of a benchmark, only this; may be given again.")
+    ] = None,
+    first_stage: Annotated[
+        str | None,
+        typer.Option(
+            "--first-stage",
+            metavar="FOLDER|NAME",
+            help="Of a benchmark: predictions by mteb, or its name of an embedding model.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep what a benchmark has done, to go on.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure ranking quality on a collection with judgments, first stage and reranked side by side.
@@ -117,6 +139,18 @@ def eval(
     Scores are kept as they are computed: a stopped run goes on where it was. With --compare, two models or
     precisions are also compared with each other on the same candidates.
     """
+    options = {"device": device, "instruction": instruction, "template": template, "max_length": max_length}
+    if benchmark is not None:
+        from yesrank.cli.evaluation_benchmark import run_and_show
+
+        if any((collection, corpus, queries, qrels, run, compare, fail_under, fail_over, html, save_run)):
+            raise InputError("benchmark", "it brings its own collections", "see docs/evaluation.md, MTEB")
+        benchmarked = model or (os.environ.get("YESRANK_MODEL"),)
+        entries = [
+            _entry(name, each, {"device": device}) for name in benchmarked for each in precision or (None,)
+        ]
+        run_and_show(benchmark, entries, options, first_stage, task or (), keep, top_k=top_k, as_json=as_json)
+        return
     from yesrank.cli.evaluation_output import as_data, save_runs, show_evaluation
     from yesrank.evaluate import ScoreStore, default_path, evaluate
     from yesrank.evaluate.bounds import broken
@@ -131,7 +165,6 @@ def eval(
     _check_targets(html)
     judged = _collection(collection, (corpus, queries, qrels), split).first(limit)
     first = _first_stage(judged, run, language)
-    options = {"device": device, "instruction": instruction, "template": template, "max_length": max_length}
     names: Sequence[str | None] = compare or model or (os.environ.get("YESRANK_MODEL"),)
     contenders = [] if first_stage_only else _contenders(names, precision or (None,), options)
     about = f"{judged.name}: {len(judged.documents)} documents, {len(judged.qrels)} judged queries"

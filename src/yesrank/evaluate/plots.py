@@ -96,7 +96,7 @@ def speed(points: Sequence[tuple[str, float, float]], baseline: float) -> str:
     """Quality against speed. points: (label, documents a second, nDCG@10); baseline: the first stage's nDCG@10."""
     rates = np.log10([rate for _, rate, _ in points])
     heights = [baseline, *(quality for _, _, quality in points)]
-    pad = max((max(heights) - min(heights)) * 0.2, 0.01)
+    pad = max((max(heights) - min(heights)) * 0.25, 0.01)
     axes = Axes(
         (float(np.floor(rates.min() * 2) / 2), float(np.ceil(rates.max() * 2 + 0.2) / 2)),
         (max(min(heights) - pad, 0), min(max(heights) + pad, 1.0)),
@@ -104,14 +104,15 @@ def speed(points: Sequence[tuple[str, float, float]], baseline: float) -> str:
         "nDCG@10",
     )
     marks = [_level(axes, baseline, "ideal")]
-    for (label, rate, quality), at in zip(points, rates, strict=True):
+    for number, ((label, rate, quality), at) in enumerate(zip(points, rates, strict=True)):
         x, y = axes.across(float(at)), axes.up(quality)
+        below = 16 if number % 2 else -8  # two models of like quality: one label above, one below
         side, anchor = (-8, "end") if x > WIDTH / 2 else (8, "start")
         marks.append(
             f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{rate:.1f}/s</title></circle>'
         )
         marks.append(
-            f'<text x="{x + side:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
+            f'<text x="{x + side:.1f}" y="{y + below:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
         )
     return _svg("nDCG@10 against documents a second", axes, "".join(marks), x_label=_power)
 
@@ -121,7 +122,7 @@ def _svg(
 ) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{_scale(axes, signed, x_label or (lambda value: f'{value:.3g}'))}{marks}</svg>"
+        f"{_scale(axes, signed, x_label or _plain)}{marks}</svg>"
     )
 
 
@@ -158,6 +159,10 @@ def _steps(axes: Axes, edges: Floats, shares: Floats) -> str:
     for at, share in enumerate(shares):
         parts.append(f"V{axes.up(float(share)):.1f}H{axes.across(float(edges[at + 1])):.1f}")
     return "".join(parts) + f"V{axes.up(0):.1f}Z"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def _power(value: float) -> str:

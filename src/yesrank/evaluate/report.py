@@ -79,7 +79,9 @@ def _speeds(found: Evaluation) -> str:
         return ""
     base = found.systems[0]
     plot = plots.speed(points, base.means[MAIN].value)
-    return "<h2>Quality and speed</h2>" + _figure(plot, f"Dashed: {escape(base.label)} alone.")
+    return "<h2>Quality and speed</h2>" + _figure(
+        f"{MAIN} and documents a second", plot, f"Dashed: {escape(base.label)} alone."
+    )
 
 
 def _system(found: Evaluation, system: System) -> str:
@@ -87,16 +89,28 @@ def _system(found: Evaluation, system: System) -> str:
     changes = system.values[MAIN] - base.values[MAIN]
     better, worse = int((changes > 0).sum()), int((changes < 0).sum())
     caption = f"{better} queries better, {worse} worse, {len(changes) - better - worse} the same."
-    shown = [_figure(plots.gains(changes, found.queries), caption)]
+    shown = [_figure(f"Change of {MAIN}, query by query", plots.gains(changes, found.queries), caption)]
     if system.model:
         logits, relevant = _judged(found, system)
         if len(logits):
             legend = f'<b class="relevant">relevant</b> ({int(relevant.sum()):,}) and ' \
                 f'<b class="other">others</b> ({int((~relevant).sum()):,})'  # fmt: skip
-            shown.append(_figure(plots.distribution(logits[relevant], logits[~relevant]), legend))
+            shown.append(
+                _figure(
+                    "Logits of the candidates",
+                    plots.distribution(logits[relevant], logits[~relevant]),
+                    legend,
+                )
+            )
             scores = head.scores(logits.astype(np.float32)).astype(np.float64)
             caption = "Dashed: a score that is a probability. What nobody judged counts as not relevant."
-            shown.append(_figure(plots.calibration(scores, relevant), caption))
+            shown.append(
+                _figure(
+                    "Calibration: score and share of relevant documents",
+                    plots.calibration(scores, relevant),
+                    caption,
+                )
+            )
     title = f"<h2>{escape(system.label)} against {escape(base.label)}</h2>"
     return title + f'<div class="plots">{"".join(shown)}</div>' + _extremes(found, system, base, changes)
 
@@ -139,8 +153,8 @@ def _reading() -> str:
     )
 
 
-def _figure(plot: str, caption: str) -> str:
-    return f"<figure>{plot}<figcaption>{caption}</figcaption></figure>"
+def _figure(title: str, plot: str, caption: str) -> str:
+    return f"<figure><h3>{title}</h3>{plot}<figcaption>{caption}</figcaption></figure>"
 
 
 def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

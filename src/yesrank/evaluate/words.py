@@ -46,7 +46,7 @@ def detect(texts: Iterable[str]) -> str:
     if len(re.findall(f"[{_UNSPACED}]", sample)) > _MANY_UNSPACED * letters:
         return _unspaced_language(sample)
     words = re.findall(r"\w\w+", sample.lower())
-    hits = {name: sum(word in _stop_words(name) for word in words) for name in SNOWBALL}
+    hits = {name: sum(map(_stop_words(name).__contains__, words)) for name in SNOWBALL}
     best = max(hits, key=hits.__getitem__)
     return best if hits[best] > _FEW_STOP_WORDS * len(words) else PLAIN
 

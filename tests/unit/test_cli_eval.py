@@ -1,0 +1,100 @@
+"""`yesrank eval` as it is called: with the built-in model, on a small collection."""
+
+import json
+from pathlib import Path
+
+import pytest
+from small_collection import write_folder
+from typer.testing import CliRunner, Result
+
+from yesrank.cli.main import app
+from yesrank.errors import InputError, VerificationFailed
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("YESRANK_SCORES", str(tmp_path / "scores.sqlite"))
+    monkeypatch.delenv("YESRANK_MODEL", raising=False)
+    return write_folder(tmp_path / "small")
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["eval", *map(str, arguments)], env={"COLUMNS": "110", "NO_COLOR": "1"})
+
+
+def test_first_stage_only(folder: Path) -> None:
+    done = invoke(folder, "--first-stage-only")
+    assert done.exit_code == 0, done.output
+    assert "small: 3 queries" in done.stdout
+    assert "nDCG@10" in done.stdout
+    assert "queries: 1 of 4 have no judgments" in done.stderr
+
+
+def test_everything_at_once(folder: Path, tmp_path: Path) -> None:
+    runs, page = tmp_path / "runs", tmp_path / "report.html"
+    done = invoke(folder, "-k", 3, "--fuse", 0.5, "--save-run", runs, "--html", page, "--json")
+    assert done.exit_code == 0, done.output
+    data = json.loads(done.stdout)
+    assert [system["label"] for system in data["systems"]] == ["bm25", "builtin", "builtin + bm25"]
+    assert data["systems"][1]["model"]["scored_now"] == data["systems"][1]["model"]["pairs"] > 0
+    assert [query["id"] for query in data["queries"]] == ["q1", "q2", "q3"]
+    assert sorted(path.name for path in runs.iterdir()) == [
+        "bm25.trec",
+        "builtin-+-bm25.trec",
+        "builtin.trec",
+    ]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    again = json.loads(invoke(folder, "-k", 3, "--json").stdout)
+    assert again["systems"][1]["model"]["scored_now"] == 0
+    assert again["systems"][1]["figures"] == data["systems"][1]["figures"]
+
+
+def test_a_saved_run_is_a_first_stage(folder: Path, tmp_path: Path) -> None:
+    assert invoke(folder, "--first-stage-only", "--save-run", tmp_path / "runs").exit_code == 0
+    files = ["--corpus", folder / "corpus.jsonl", "--queries", folder / "queries.jsonl"]
+    files += ["--qrels", folder / "qrels" / "test.tsv", "--run", tmp_path / "runs" / "bm25.trec"]
+    first, second = (
+        json.loads(invoke(*arguments, "--first-stage-only", "--json").stdout)
+        for arguments in ([folder], files)
+    )
+    assert first["systems"] == second["systems"]
+
+
+def test_comparison_and_bounds(folder: Path) -> None:
+    models = ["--compare", "builtin@f32", "builtin@bf16"]
+    done = invoke(folder, *models, "--fail-under", "tau=-1", "--fail-over", "delta-max=100", "--json")
+    assert done.exit_code == 0, done.output
+    comparison = json.loads(done.stdout)["comparison"]
+    assert (comparison["a"], comparison["b"]) == ("builtin@f32", "builtin@bf16")
+    assert comparison["overlap"] == 1
+    done = invoke(folder, *models, "--fail-over", "delta-mean=0")
+    assert done.exit_code == 1
+    assert isinstance(done.exception, VerificationFailed)
+    assert "delta-mean is" in str(done.exception)
+
+
+def test_a_bound_on_the_first_stage(folder: Path) -> None:
+    assert invoke(folder, "--first-stage-only", "--fail-under", "nDCG@10=0.5").exit_code == 0
+    assert isinstance(
+        invoke(folder, "--first-stage-only", "--fail-under", "R@100=1.1").exception, VerificationFailed
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "collection: it is not complete"),
+        (["--corpus", "c.jsonl"], "collection: it is not complete"),
+        (["FOLDER", "--qrels", "q.tsv"], "collection: it is not complete"),
+        (["FOLDER", "--split", "dev"], "split: there is no"),
+        (["FOLDER", "--language", "xx"], "language: 'xx' is not known"),
+        (["FOLDER", "--html", "/no/such/folder/r.html"], "html: there is no folder"),
+        (["FOLDER", "--compare", "a", "b", "--model", "c"], "compare: it names the models itself"),
+        (["FOLDER", "--fail-under", "tau=1"], "fail-under: 'tau=1' names no figure"),
+    ],
+)
+def test_wrong_calls(folder: Path, arguments: list[str], message: str) -> None:
+    done = invoke(*[folder if argument == "FOLDER" else argument for argument in arguments])
+    assert isinstance(done.exception, InputError)
+    assert message in done.exception.message
+    assert done.exception.hint

@@ -1,0 +1,239 @@
+"""From candidates to figures: BM25, reranking, scores that are kept, the report."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_collection import OverlapScorer, contender, write_folder
+
+from yesrank.errors import InputError
+from yesrank.evaluate import Collection, Evaluation, ScoreStore, bm25, evaluate, read_folder, reranking, words
+from yesrank.evaluate.gate import compare
+from yesrank.evaluate.measures import measure
+from yesrank.evaluate.report import render
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "eval"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Collection:
+    return read_folder(write_folder(tmp_path / "small"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ScoreStore:
+    return ScoreStore(tmp_path / "scores.sqlite")
+
+
+# the first stage
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("scifact", {"nDCG@10": 0.6762, "R@100": 0.9127, "MRR@10": 0.6413, "AP": 0.6372}),
+        # 0.9297 with documents that share no word with the query; here these are no candidates
+        ("cosqa-dev", {"nDCG@10": 0.6292, "R@100": 0.9265, "MRR@10": 0.5781}),
+    ],
+)
+def test_bm25_reaches_the_known_figures(name: str, published: dict[str, float]) -> None:
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"the collection {name} is not beside the repository")
+    collection = read_folder(SHARED / name)
+    found = measure(collection.qrels, bm25(collection).run, [*published])
+    assert {key: row.mean() for key, row in found.items()} == pytest.approx(published, abs=5e-5)
+
+
+def test_bm25_by_hand() -> None:
+    """Lucene's BM25: idf ln(1 + (N - n + 0.5) / (n + 0.5)), without the factor k1 + 1."""
+    collection = Collection("c", {"a": "cat", "b": "cat dog", "c": "bird"}, {"q": "cat"}, {"q": {"a": 1}})
+    found = bm25(collection, "plain").run["q"]
+    idf, mean = np.log(1 + (3 - 2 + 0.5) / (2 + 0.5)), 4 / 3
+    expected = {name: idf / (1 + 0.9 * (0.6 + 0.4 * size / mean)) for name, size in (("a", 1), ("b", 2))}
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert [*found] == ["a", "b"]
+
+
+def test_a_query_without_words_has_no_candidates() -> None:
+    collection = Collection("c", {"a": "cat"}, {"q": "cat", "r": "?!"}, {"q": {"a": 1}, "r": {"a": 1}})
+    found = bm25(collection)
+    assert [*found.run] == ["q"]
+    assert found.notes == ("first stage: 1 of 2 judged queries have no candidate; they count as 0",)
+
+
+def test_a_corpus_without_words() -> None:
+    with pytest.raises(InputError, match="no document holds a word"):
+        bm25(Collection("c", {"a": "?!"}, {"q": "cat"}, {"q": {"a": 1}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("the river runs to the sea and it is long", "en"),
+        ("der Fluss ist sehr lang und er fließt in das Meer", "de"),
+        ("река очень длинная и она течет к морю", "ru"),
+        ("这条河很长流向大海", "zh"),
+        ("この川はとても長くて海に流れます", "ja"),
+        ("แม่น้ำสายนี้ยาวมาก", "th"),
+        ("यह नदी बहुत लंबी है", "plain"),
+        ("", "plain"),
+    ],
+)
+def test_languages_are_told_apart(text: str, language: str) -> None:
+    assert words.detect([text]) == language
+
+
+def test_terms() -> None:
+    assert words.terms_for("zh")(["大海ABC海"]) == [["大海", "abc", "海"]]
+    assert words.terms_for("plain")(["Ça va, नदी!"]) == [["ça", "va", "नदी"]]
+    assert words.terms_for("th")(["ยาวมา"]) == [["ยา", "าว", "วม", "มา"]]
+    assert words.terms_for("en")(["the running dogs"]) == [["run", "dog"]]
+    with pytest.raises(InputError, match="'xx' is not known"):
+        words.terms_for("xx")
+
+
+# reranking and kept scores
+
+
+def evaluated(
+    collection: Collection, store: ScoreStore, *scorers: OverlapScorer, **options: object
+) -> Evaluation:
+    each = [contender(scorer, f"model {at}") for at, scorer in enumerate(scorers)]
+    return evaluate(collection, bm25(collection), each, store, **options)  # type: ignore[arg-type]
+
+
+def test_side_by_side(small: Collection, store: ScoreStore) -> None:
+    scorer = OverlapScorer()
+    found = evaluated(small, store, scorer, top_k=2, fusion=0.5)
+    assert [system.label for system in found.systems] == ["bm25", "model 0", "model 0 + bm25"]
+    assert found.systems[1].means["nDCG@10"].value > 0.8
+    assert found.systems[1].gains is not None
+    assert scorer.closed == 1
+    assert scorer.scored == [
+        (small.queries[q], small.documents[d]) for q, row in found.candidates.items() for d in row
+    ]
+
+
+def test_what_is_not_reranked_stays_below(small: Collection, store: ScoreStore) -> None:
+    found = evaluated(small, store, OverlapScorer(shift=-1000), top_k=1)
+    for query, row in found.first_stage.run.items():
+        assert [*found.systems[1].run[query]] == [*row]
+        assert min(row.values()) > 0
+        scores = [*found.systems[1].run[query].values()]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_known_scores_are_not_computed_again(small: Collection, store: ScoreStore) -> None:
+    first, second, third = OverlapScorer(), OverlapScorer(), OverlapScorer()
+    before = evaluated(small, store, first)
+    after = evaluated(small, store, second)
+    assert first.scored
+    assert not second.scored
+    assert after.systems[1].run == before.systems[1].run
+    assert after.systems[1].model is not None
+    assert after.systems[1].model.fresh == 0
+    assert after.systems[1].model.per_second
+    evaluated(small, store, third, again=True)
+    assert third.scored == first.scored
+
+
+def test_a_stopped_run_goes_on(small: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reranking, "_PAIRS_AT_A_TIME", 1)
+    whole = OverlapScorer()
+    expected = evaluated(small, ScoreStore(tmp_path / "whole.sqlite"), whole)
+    stopped, resumed = OverlapScorer(fail_after=len(whole.scored) // 2), OverlapScorer()
+    with pytest.raises(KeyboardInterrupt), ScoreStore(tmp_path / "half.sqlite") as store:
+        evaluated(small, store, stopped)
+    with ScoreStore(tmp_path / "half.sqlite") as store:
+        found = evaluated(small, store, resumed)
+    assert stopped.closed
+    assert stopped.scored
+    assert stopped.scored + resumed.scored == whole.scored
+    assert found.systems[1].run == expected.systems[1].run
+
+
+def test_other_settings_are_other_scores(small: Collection, store: ScoreStore) -> None:
+    for instruction in ("one", "two"):
+        scorer = OverlapScorer()
+        evaluate(small, bm25(small), [contender(scorer, instruction=instruction)], store)
+        assert scorer.scored
+
+
+def test_the_store_keeps_no_text(small: Collection, tmp_path: Path) -> None:
+    with ScoreStore(tmp_path / "s.sqlite") as store:
+        evaluated(small, store, OverlapScorer())
+    assert b"honey" not in (tmp_path / "s.sqlite").read_bytes()
+
+
+def test_a_file_that_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "s.sqlite").write_bytes(b"not a database, though it is long enough to be one" * 10)
+    with pytest.raises(InputError, match=r"scores: .* cannot be used"):
+        ScoreStore(tmp_path / "s.sqlite")
+
+
+def test_progress_counts_every_pair(small: Collection, store: ScoreStore) -> None:
+    for _ in range(2):
+        done: list[int] = []
+        first = bm25(small)
+        reranking.rerank(contender(OverlapScorer()), small, first.run, first.run, store, progress=done.append)
+        assert sum(done) == sum(map(len, first.run.values()))
+
+
+def test_k_larger_than_the_corpus(small: Collection, store: ScoreStore) -> None:
+    assert (
+        "top-k: 100 is more than the 5 documents of the corpus"
+        in evaluated(small, store, OverlapScorer()).notes
+    )
+    assert not any("top-k" in note for note in evaluated(small, store, OverlapScorer(), top_k=5).notes)
+
+
+def test_comparison(small: Collection, store: ScoreStore) -> None:
+    found = evaluated(small, store, OverlapScorer(), OverlapScorer(shift=0.25))
+    result = compare(found.systems[1], found.systems[2])
+    assert (result.tau, result.overlap, result.ndcg.value) == (1, 1, 0)
+    assert (result.delta_mean, result.delta_p99, result.delta_max) == pytest.approx((0.25, 0.25, 0.25))
+    with pytest.raises(ValueError, match="only models"):
+        compare(found.systems[0], found.systems[1])
+
+
+# the report
+
+
+class Tags(HTMLParser):
+    """Checks that tags are closed, and collects what would be loaded from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [str(value) for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None: ...
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_report_is_whole(small: Collection, store: ScoreStore) -> None:
+    found = evaluated(small, store, OverlapScorer(), OverlapScorer(shift=1), fusion=0.5)
+    page = render(found, compare(found.systems[1], found.systems[3]))
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open
+    assert not tags.links
+    assert not re.search(r"<script|url\(|@import|https?:", page)
+    assert page.count("<svg") == 1 + 2 * 3 + 2
+    assert "nan" not in page.lower()
+
+
+def test_report_escapes(small: Collection, store: ScoreStore) -> None:
+    queries = {**small.queries, "q1": "<b>bees & honey</b>"}
+    collection = Collection("<i>", small.documents, queries, small.qrels)
+    assert "<b>bees" not in render(evaluated(collection, store, OverlapScorer(shift=2)))
+    assert "<i>" not in render(evaluated(collection, store))
