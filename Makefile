@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 PARITY_VENV := .venv-parity
+MTEB_VENV := .venv-mteb
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-clients check format docs bench bench-serve clean
+.PHONY: help demo test test-parity test-mteb test-clients check format docs bench bench-serve clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -15,10 +16,13 @@ demo: $(VENV)/.runtime ## rank the passages of a few questions with the built-in
 	$(BIN)/yesrank demo
 
 test: $(VENV)/.dev ## unit tests and the server over real connections
-	$(BIN)/python -m pytest tests/unit tests/http
+	$(BIN)/python -m pytest tests/unit tests/http tests/evaluate
 
 test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
 	$(PARITY_VENV)/bin/python -m pytest tests/parity
+
+test-mteb: $(MTEB_VENV)/.ready ## evaluate through mteb, without a network (downloads about 500 MB of packages)
+	$(MTEB_VENV)/bin/python -m pytest tests/evaluate
 
 test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
 	$(BIN)/python -m pytest tests/clients
@@ -44,7 +48,7 @@ bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, lat
 	$(BIN)/python benchmarks/serve.py
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) $(PARITY_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -65,4 +69,11 @@ $(PARITY_VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(PARITY_VENV)
 	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(PARITY_VENV)/bin/python $(PIP) -e '.[dev,parity]'
+	@touch $@
+
+# an environment of its own: mteb wants another transformers than optimum-intel
+$(MTEB_VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(MTEB_VENV)
+	$(MTEB_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(MTEB_VENV)/bin/python $(PIP) -e '.[dev,mteb]'
 	@touch $@
