@@ -20,7 +20,7 @@ class Limits:
 
     queued_tokens: int = 4_000_000
     queued_requests: int = 1024
-    turn_tokens: int = 1536  # two calls of the paged engine: more made short requests wait, and gained nothing
+    turn_tokens: int = 1536  # two calls of the paged engine; a short request waits for one turn at most
     turn_seconds: float = 0.15
     hang_seconds: float = 120.0
 
