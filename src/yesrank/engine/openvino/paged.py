@@ -79,6 +79,7 @@ class PagedEngine:
             leaders, rest = self._line_up(window)
             for running, row in self._run(leaders, whole_prefix=True):
                 yield running.ids, row
+                self._tables.shorten(running)
             for running, row in self._run(rest, whole_prefix=False):
                 yield running.ids, row
                 self._tables.release(running)

@@ -85,6 +85,14 @@ class Tables:
             if not self._prefixes.add(running.keys[full], copy):
                 self._pool.give((copy,))
 
+    def shorten(self, running: Running) -> None:
+        """Gives back what lies behind the shared ids: a leader that is done is kept for its prefix only."""
+        keep = -(-running.shared // self._pool.block_tokens)
+        behind = running.owned.intersection(running.blocks[keep:])
+        del running.blocks[keep:]
+        running.owned -= behind
+        self._pool.give(behind)
+
     def release(self, running: Running) -> None:
         """Gives back what the prompt owns."""
         self._pool.give(running.owned)
