@@ -31,6 +31,7 @@ with warnings.catch_warnings():
     from mteb.models import CrossEncoderProtocol, EncoderProtocol
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of mteb and its dependencies are theirs
+MODEL = "yesrank__yesrank-builtin-1-int8@int8"
 COLLECTIONS = Path(__file__).parents[3] / "shared" / "data" / "eval"
 
 
@@ -50,7 +51,7 @@ def beir_task(name: str) -> BeirTask:
 
 
 def reranked_run(output: Path, task: Any) -> dict[str, dict[str, float]]:
-    path = output / "reranked" / f"{task.metadata.name}_predictions.json"
+    path = output / "reranked" / MODEL / f"{task.metadata.name}_predictions.json"
     run: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["default"]["test"]
     return run
 
@@ -103,7 +104,7 @@ def test_an_instruction_task(model: MtebReranker, tmp_path: Path, monkeypatch: p
     seen: list[tuple[str, str | None]] = []
     score = model.reranker.score
 
-    def watched(pairs: Any, *, instruction: str | None = None, progress: bool = False) -> Any:
+    def watched(pairs: Any, *, instruction: str | None = None) -> Any:
         seen.extend((query, instruction) for query, _ in pairs)
         return score(pairs, instruction=instruction)
 
@@ -142,6 +143,27 @@ def test_a_stopped_run_scores_nothing_twice(
     monkeypatch.setattr(model.reranker, "score", None)
     again, _, _ = run_tasks([InstructionTask()], model, tmp_path / "bm25", output=tmp_path / "out")
     assert again[0].reranked == pytest.approx(first[0].reranked, abs=0.001)  # mteb stores six decimals
+
+
+def test_a_run_stopped_within_a_task_goes_on_there(
+    model: MtebReranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = InstructionTask()
+    write_predictions(tmp_path / "bm25", task, bm25(task, 7))
+    monkeypatch.setattr("yesrank.evaluate.mteb_scores._PAIRS_AT_A_TIME", 7)
+    score, calls = model.reranker.score, []
+
+    def stopped(pairs: Any, **options: Any) -> Any:
+        calls.append(len(pairs))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score(pairs, **options)
+
+    monkeypatch.setattr(model.reranker, "score", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks([task], model, tmp_path / "bm25", output=tmp_path / "out")
+    run_tasks([InstructionTask()], model, tmp_path / "bm25", output=tmp_path / "out")
+    assert calls == [7, 7, 7, 7, 7]  # four queries, and the one that was stopped again
 
 
 def test_other_candidates_are_scored_anew(model: MtebReranker, tmp_path: Path) -> None:
@@ -251,4 +273,4 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     report = json.loads(plain.stdout)["benchmarks"][0]
     assert report["published"]["Qwen3-Reranker-8B"] == 8.05
     assert not report["complete"]
-    assert (tmp_path / "kept" / "reranked" / "LocalInstruction_predictions.json").is_file()
+    assert (tmp_path / "kept" / "reranked" / MODEL / "LocalInstruction_predictions.json").is_file()

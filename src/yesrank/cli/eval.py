@@ -119,7 +119,8 @@ def eval(
         ),
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="Of a benchmark, only this; may be given again.")
+        list[str] | None,
+        typer.Option("--task", metavar="NAME", help="Of a benchmark, only this; may be given again."),
     ] = None,
     first_stage: Annotated[
         str | None,

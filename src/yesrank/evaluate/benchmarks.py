@@ -17,6 +17,7 @@ from yesrank.evaluate.mteb_model import (
     source_name,
     task_instruction,
 )
+from yesrank.evaluate.scorestore import ScoreStore
 
 FIRST_STAGE = "Qwen/Qwen3-Embedding-0.6B"
 TOP_K = 100
@@ -203,16 +204,16 @@ def _run_task(
         )
         task.convert_to_reranking(path, top_k=top_k)
         notes = check_candidates(task)
-        marked = model.with_details(candidates=digest(path), top_k=str(top_k))
-        cache = require_mteb().ResultCache(cache_path=folder / "results")
+        name = f"{model.mteb_model_meta.name}@{model.reranker.info.precision}".replace("/", "__")
         begin = time.monotonic()
-        reranked = _evaluate(
-            task,
-            marked,
-            cache=cache,
-            prediction_folder=folder / "reranked",
-            encode_kwargs={"show_progress_bar": progress},
-        )
+        with ScoreStore(folder / "scores.sqlite") as store:
+            reranked = _evaluate(
+                task,
+                model.in_run(store, candidates=digest(path), top_k=str(top_k)),
+                cache=require_mteb().ResultCache(cache_path=folder / "results"),
+                prediction_folder=folder / "reranked" / name,
+                encode_kwargs={"show_progress_bar": progress},
+            )
         return _score(task, model, first, reranked, time.monotonic() - begin), notes
     finally:
         task.unload_data()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from yesrank.errors import MissingExtra
 from yesrank.evaluate.contender import folder_hash
+from yesrank.evaluate.mteb_scores import kept_logits
+from yesrank.evaluate.scorestore import ScoreStore
 from yesrank.manifest import Manifest
 from yesrank.models.folder import open_model
 from yesrank.models.reranker import Reranker
@@ -66,7 +68,8 @@ class MtebReranker:
     Logits, not probabilities: many of the latter are equal to 1 in float32, and pytrec_eval breaks ties by document id.
 
     instructions: see task_instruction. name: in mteb's results, "organisation/model"; else the manifest's.
-    details: more facts that distinguish this run from others of the same model in mteb's result store.
+    details: more facts that distinguish this run from others of the same model in mteb's result store. store: where
+    scores are kept as they are computed.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class MtebReranker:
         instructions: Instructions | None = None,
         name: str | None = None,
         details: Mapping[str, str] | None = None,
+        store: ScoreStore | None = None,
     ) -> None:
         self.reranker = reranker
         self.instructions = instructions
         self._name = name
         self._details = dict(details or {})
+        self._store = store
 
     @classmethod
     def open(
@@ -97,20 +102,20 @@ class MtebReranker:
 
         Raises ModelError, InputError or EngineError.
         """
-        template = template or TEMPLATE
         length = max_length or min(MAX_LENGTH, open_model(model).limit)
-        reranker = Reranker(model, device=device, precision=precision, template=template, max_length=length)
-        # another version may compute other logits; its results are not to be taken for this one's
-        details = {"template": template, "max_length": str(length), "yesrank": version("yesrank")}
-        return cls(reranker, instructions=instructions, details=details)
+        reranker = Reranker(
+            model, device=device, precision=precision, template=template or TEMPLATE, max_length=length
+        )
+        return cls(reranker, instructions=instructions)
 
-    def with_details(self, **details: str) -> Self:
-        """The same model, marked with more facts about the run."""
+    def in_run(self, store: ScoreStore, **details: str) -> Self:
+        """The same model, that keeps its scores and is marked with more facts about the run."""
         return type(self)(
             self.reranker,
             instructions=self.instructions,
             name=self._name,
             details={**self._details, **details},
+            store=store,
         )
 
     def predict(
@@ -133,6 +138,8 @@ class MtebReranker:
         """
         pairs = list(zip(_texts(inputs1), _texts(inputs2), strict=True))
         instruction = task_instruction(task_metadata, self.instructions)
+        if self._store is not None:
+            return kept_logits(self.reranker, pairs, instruction, self._store, progress=show_progress_bar)
         return self.reranker.score(pairs, instruction=instruction, progress=show_progress_bar).logits
 
     @cached_property
@@ -152,7 +159,15 @@ class MtebReranker:
             "use_instructions": True,
             "model_type": ["cross-encoder"],
             "modalities": ["text"],
-            "experiment_kwargs": {"precision": info.precision, **self._details, **self._instruction_mark()},
+            "experiment_kwargs": {
+                "precision": info.precision,
+                "template": self.reranker._template.name,
+                "max_length": str(self.reranker._max_length),
+                # another version may compute other logits; its results are not to be taken for this one's
+                "yesrank": version("yesrank"),
+                **self._details,
+                **self._instruction_mark(),
+            },
         }
         return ModelMeta.create_empty(facts)
 
