@@ -164,3 +164,8 @@ def test_qrels_with_spaces_or_tabs(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("q1 0 d1 2\n")
     (tmp_path / "b").write_text("q1\t0\td1\t2\n")
     assert read_qrels(tmp_path / "a")[0] == read_qrels(tmp_path / "b")[0] == {"q1": {"d1": 2}}
+
+
+def test_a_run_cannot_hold_white_space(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="save-run: the id 'a b' has white space"):
+        write_run(tmp_path / "r.trec", {"q": {"a b": 1.0}}, "t")

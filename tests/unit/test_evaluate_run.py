@@ -236,4 +236,6 @@ def test_report_escapes(small: Collection, store: ScoreStore) -> None:
     queries = {**small.queries, "q1": "<b>bees & honey</b>"}
     collection = Collection("<i>", small.documents, queries, small.qrels)
     assert "<b>bees" not in render(evaluated(collection, store, OverlapScorer(shift=2)))
+    queries["q1"] = "lone \ud800 surrogate"
+    render(evaluated(collection, store, OverlapScorer(shift=2))).encode()
     assert "<i>" not in render(evaluated(collection, store))

@@ -99,10 +99,12 @@ def _figures(found: "Evaluation") -> Table:
     for name in MEASURES:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("documents/s", justify="right")
+    table.add_column("precision")
     for system in found.systems:
         means = [f"{system.means[name].value:.4f}" for name in MEASURES]
         speed = system.model.per_second if system.model else None
-        table.add_row(system.label, *means, f"{speed:,.1f}" if speed else "")
+        precision = system.model.info.precision if system.model else ""
+        table.add_row(system.label, *means, f"{speed:,.1f}" if speed else "", precision)
     return table
 
 

@@ -34,12 +34,13 @@ def render(found: Evaluation, comparison: Comparison | None = None) -> str:
         *(_system(found, system) for system in found.systems[1:]),
         _reading(),
     ]
-    return (
+    page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(collection.name)}: ranking quality</title><style>{style}</style></head>"
         f"<body><main>{''.join(parts)}</main></body></html>\n"
     )
+    return page.encode("utf-8", "replace").decode("utf-8")  # JSON may hold lone surrogates, files may not
 
 
 def _figures(found: Evaluation) -> str:

@@ -66,9 +66,17 @@ def read_run(path: Path) -> Run:
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
-    """Writes a TREC run, best first. Scores have nine digits: a float32 survives the way there and back."""
+    """Writes a TREC run, best first. Scores have nine digits: a float32 survives the way there and back.
+
+    Raises InputError for an id with white space, which this format cannot hold.
+    """
+    for name in (*run, *ids(run.values())):
+        if len(name.split()) != 1:
+            raise InputError(
+                "save-run", f"the id {name!r} has white space", "a TREC run cannot hold it: use --json"
+            )
     label = "-".join(tag.split()) or "yesrank"
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for query, scores in run.items():
             for rank, document in enumerate(ranked(scores), start=1):
                 file.write(f"{query} Q0 {document} {rank} {np.float32(scores[document]):.9g} {label}\n")
