@@ -18,7 +18,6 @@ def test_growing_keeps_what_taken_blocks_hold() -> None:
             key.data[block], value.data[block] = block + 1, -block - 1
     blocks.give([taken[1]])
     assert blocks.reserve(6)
-    assert blocks.grown
     for block in (taken[0], taken[2]):
         for key, value in blocks.tensors():
             assert (key.data[block] == block + 1).all()
@@ -30,14 +29,17 @@ def test_growing_keeps_what_taken_blocks_hold() -> None:
 def test_reserving_what_is_free_changes_nothing() -> None:
     blocks = pool()
     assert not blocks.reserve(4)
-    assert not blocks.grown
 
 
 def test_reset_forgets_growth() -> None:
     blocks = pool()
-    blocks.reserve(100)
+    assert blocks.reserve(100)
+    for _ in range(50):
+        blocks.take()
+    assert blocks.touched == 50
     blocks.reset()
-    assert not blocks.grown
+    assert blocks.touched == 0
+    assert blocks.reserve(100)
     assert len({blocks.take() for _ in range(4)}) == 4
 
 

@@ -34,9 +34,9 @@ class BlockPool:
         return 2 * layers * heads * tokens * size * self._dtype.itemsize
 
     @property
-    def grown(self) -> bool:
-        """Whether the pool is larger than it was made."""
-        return int(self._data.shape[2]) > self._base
+    def touched(self) -> int:
+        """How many blocks take up memory: those that were ever taken, since the pool was made or reset."""
+        return self._touched
 
     def reset(self) -> None:
         """Forgets all blocks and gives their memory back."""
@@ -59,7 +59,9 @@ class BlockPool:
 
     def take(self) -> int:
         """A free block. The one given back last comes first, which keeps the touched memory small."""
-        return self._free.pop()
+        block = self._free.pop()
+        self._touched = max(self._touched, block + 1)
+        return block
 
     def give(self, blocks: Iterable[int]) -> None:
         """Returns blocks to the pool."""
@@ -88,6 +90,7 @@ class BlockPool:
         for block in used:
             data[:, :, block] = self._data[:, :, block]
         self._data = data
+        self._touched = max(used, default=-1) + 1
         self._free = sorted(set(range(capacity)).difference(used), reverse=True)
 
 

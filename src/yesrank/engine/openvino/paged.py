@@ -18,6 +18,7 @@ CALL_TOKENS = 768  # larger calls were at most 5 % faster, and 256 tokens of KV 
 CALL_SEQUENCES = 64
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512
+KEEP_BLOCKS = 192  # what calls of many short documents take; after longer ones the memory is given back
 PREFIX_BYTES = 128 << 20
 
 
@@ -56,7 +57,7 @@ class PagedEngine:
             except BaseException:
                 self._forget()  # the blocks of an interrupted run have lost their owners
                 raise
-            if self._pool.grown:
+            if self._pool.touched > KEEP_BLOCKS:
                 self._forget()
         return out
 
