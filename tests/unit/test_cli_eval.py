@@ -1,14 +1,16 @@
 """`yesrank eval` as it is called: with the built-in model, on a small collection."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from small_collection import write_folder
 from typer.testing import CliRunner, Result
 
+from yesrank.cli import evaluation_progress
 from yesrank.cli.main import app
-from yesrank.errors import InputError, VerificationFailed
+from yesrank.errors import InputError, MissingExtra, VerificationFailed
 
 
 @pytest.fixture
@@ -98,3 +100,24 @@ def test_wrong_calls(folder: Path, arguments: list[str], message: str) -> None:
     assert isinstance(done.exception, InputError)
     assert message in done.exception.message
     assert done.exception.hint
+
+
+def test_progress_in_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation_progress, "SECONDS_BETWEEN_LINES", 0.0)
+    clock = iter([0.0, 5.0, 15.0])
+    monkeypatch.setattr(evaluation_progress.time, "monotonic", lambda: next(clock))
+    with evaluation_progress.progress("tiny", 1000) as report:
+        report(400)
+        report(100)
+    said = capsys.readouterr().err
+    assert "tiny: 400 of 1000 pairs are known from before" in said
+    assert "tiny: 500 of 1000 pairs, about 50 s left" in said
+
+
+def test_missing_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("bm25s", "Stemmer", "ir_measures"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            done = invoke(folder, "--first-stage-only", "--language", "en")
+        assert isinstance(done.exception, MissingExtra)
+        assert "yesrank[eval]" in str(done.exception)

@@ -1,6 +1,7 @@
 """From candidates to figures: BM25, reranking, scores that are kept, the report."""
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def small(tmp_path: Path) -> Collection:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ScoreStore:
-    return ScoreStore(tmp_path / "scores.sqlite")
+def store(tmp_path: Path) -> Iterator[ScoreStore]:
+    with ScoreStore(tmp_path / "scores.sqlite") as opened:
+        yield opened
 
 
 # the first stage
@@ -142,7 +144,8 @@ def test_known_scores_are_not_computed_again(small: Collection, store: ScoreStor
 def test_a_stopped_run_goes_on(small: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reranking, "_PAIRS_AT_A_TIME", 1)
     whole = OverlapScorer()
-    expected = evaluated(small, ScoreStore(tmp_path / "whole.sqlite"), whole)
+    with ScoreStore(tmp_path / "whole.sqlite") as store:
+        expected = evaluated(small, store, whole)
     stopped, resumed = OverlapScorer(fail_after=len(whole.scored) // 2), OverlapScorer()
     with pytest.raises(KeyboardInterrupt), ScoreStore(tmp_path / "half.sqlite") as store:
         evaluated(small, store, stopped)

@@ -153,10 +153,10 @@ def eval(
         run_and_show(benchmark, entries, options, first_stage, task or (), keep, top_k=top_k, as_json=as_json)
         return
     from yesrank.cli.evaluation_output import as_data, save_runs, show_evaluation
+    from yesrank.cli.evaluation_progress import progress
     from yesrank.evaluate import ScoreStore, default_path, evaluate
     from yesrank.evaluate.bounds import broken
     from yesrank.evaluate.gate import compare as beside
-    from yesrank.models.progress import bar
 
     bounds = _bounds(fail_under or [], fail_over or [], compared=compare is not None)
     if compare and (model or precision or first_stage_only):
@@ -171,7 +171,9 @@ def eval(
     about = f"{judged.name}: {len(judged.documents)} documents, {len(judged.qrels)} judged queries"
     output.note(f"{about}; {first.how}", style="dim")
     with ScoreStore(scores or default_path()) as store:
-        found = evaluate(judged, first, contenders, store, top_k=top_k, fusion=fuse, again=again, bar=bar)
+        found = evaluate(
+            judged, first, contenders, store, top_k=top_k, fusion=fuse, again=again, bar=progress
+        )
     models = [system for system in found.systems if system.model]
     comparison = beside(models[0], models[1]) if compare else None
     for note in found.notes:
@@ -251,5 +253,10 @@ def _check_targets(html: Path | None) -> None:
 def _write_report(path: Path, found: "Evaluation", comparison: "Comparison | None") -> None:
     from yesrank.evaluate.report import render
 
-    path.write_text(render(found, comparison), encoding="utf-8")
+    try:
+        path.write_text(render(found, comparison), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "html", f"{path} cannot be written: {error.strerror}", "name another file"
+        ) from error
     output.note(f"report: {path}")

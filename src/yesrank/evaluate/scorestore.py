@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ CREATE TABLE IF NOT EXISTS scores (
     PRIMARY KEY (run, query, document)
 ) WITHOUT ROWID;
 """
+_SELECT = "SELECT document, logit, truncated, seconds FROM scores WHERE run = ? AND query = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +57,32 @@ class ScoreStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with self._usable():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-            self._file.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise InputError(
-                "scores", f"{path} cannot be used: {error}", "name another file with --scores"
-            ) from error
+            try:
+                self._file.executescript(_SCHEMA)
+            except sqlite3.Error:
+                self._file.close()
+                raise
 
     def open_run(self, settings: Mapping[str, object]) -> bytes:
         """The key of everything that a score depends on besides the two texts."""
         text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
         key = text_key(text)
-        with self._file:
+        with self._usable(), self._file:
             self._file.execute("INSERT OR IGNORE INTO runs VALUES (?, ?)", (key, text))
         return key
 
     def forget(self, run: bytes) -> None:
         """Drops the scores of one setting."""
-        with self._file:
+        with self._usable(), self._file:
             self._file.execute("DELETE FROM scores WHERE run = ?", (run,))
 
     def get(self, run: bytes, query: str, documents: Sequence[str]) -> list[Scored | None]:
         """What is known of a query's documents, in their order."""
-        rows = self._file.execute(
-            "SELECT document, logit, truncated, seconds FROM scores WHERE run = ? AND query = ?",
-            (run, text_key(query)),
-        )
+        with self._usable():
+            rows = self._file.execute(_SELECT, (run, text_key(query))).fetchall()
         known = {key: Scored(logit, bool(truncated), seconds) for key, logit, truncated, seconds in rows}
         return [known.get(text_key(document)) for document in documents]
 
@@ -92,7 +92,7 @@ class ScoreStore:
             (run, text_key(query), text_key(document), scored.logit, scored.truncated, scored.seconds)
             for query, document, scored in rows
         ]
-        with self._file:
+        with self._usable(), self._file:
             self._file.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def close(self) -> None:
@@ -106,3 +106,13 @@ class ScoreStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """A full disk, another program's lock, a file that is something else: one error with the next step."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(
+                "scores", f"{self.path} cannot be used: {error}", "name another file with --scores"
+            ) from error
