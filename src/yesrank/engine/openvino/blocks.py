@@ -23,6 +23,7 @@ class BlockPool:
         """shape: (layers, KV heads, tokens a block, head size)."""
         self._shape, self._element, self._base = shape, element, capacity
         self._data: npt.NDArray[Any]
+        self._touched: int
         self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)
         self.block_tokens = shape[2]
         self.reset()
