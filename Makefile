@@ -65,10 +65,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 # torch first and alone: chosen together with the other packages it may become a CUDA build of several gigabytes.
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu names the index of CPU builds, where the usual one has none.
-$(PARITY_VENV)/.ready: pyproject.toml
+$(PARITY_VENV)/.ready: pyproject.toml tests/parity/requirements.txt
 	$(PYTHON) -m venv $(PARITY_VENV)
 	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	$(PARITY_VENV)/bin/python $(PIP) -e '.[dev,parity]'
+	$(PARITY_VENV)/bin/python $(PIP) -r tests/parity/requirements.txt
+	$(PARITY_VENV)/bin/python $(PIP) --no-deps -e .
 	@touch $@
 
 # an environment of its own: mteb wants another transformers than optimum-intel
