@@ -23,8 +23,8 @@ Score = Callable[[str, Sequence[str]], list[float]]
 """(query, documents) -> logits (yes minus no) in the documents' order."""
 
 MAX_LENGTH = 8192
-_OPTIMUM = ("optimum.intel", "pip install 'yesrank[parity]'")
-_SENTENCE = ("sentence_transformers", "pip install 'yesrank[parity]'")
+_OPTIMUM = ("optimum.intel", "pip install -r tests/parity/requirements.txt")
+_SENTENCE = ("sentence_transformers", "pip install -r tests/parity/requirements.txt")
 _OURS = ("yesrank", "pip install yesrank")
 
 
