@@ -64,7 +64,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.runtime
 
 # torch first and alone: chosen together with the other packages it may become a CUDA build of several gigabytes.
-# TORCH_INDEX=https://download.pytorch.org/whl/cpu names the index of CPU builds, where the usual one has none.
+# TORCH_INDEX=URL names an index of CPU builds, where the usual one has none.
 $(PARITY_VENV)/.ready: pyproject.toml tests/parity/requirements.txt
 	$(PYTHON) -m venv $(PARITY_VENV)
 	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
