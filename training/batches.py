@@ -24,7 +24,7 @@ GROUPS = 8  # groups a batch
 # A source is drawn in proportion to groups ** 0.75 times this: questions people ask more, templates less.
 FAVOUR = {
     "afriqa": 1.6, "covidqa": 1.6, "pubmedqa-l": 1.6, "qamr": 1.6, "qed-dev": 1.6, "strategyqa": 1.6,
-    "medquad": 1.3, "drcd-dev": 0.5, "factbook": 0.5, "wordnet": 0.5,
+    "medquad": 1.3, "drcd-dev": 0.5, "wordnet": 0.5,
 }  # fmt: skip
 
 
@@ -37,6 +37,7 @@ class Bucket(NamedTuple):
 
 SHORT = (Bucket(48, 48), Bucket(48, 96))
 LONG = (Bucket(48, 48), Bucket(72, 224))
+LONGEST = (Bucket(48, 96), Bucket(72, 320))
 
 
 def pad(

@@ -12,6 +12,7 @@ import gzip
 import json
 import random
 import re
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from training.retrieval import bm25
 
 MINED = 24  # BM25 results looked at for negatives
 LIMITS = {  # queries taken from a large source; others are taken whole
-    "digitalgov": 6000, "drcd-dev": 3400, "factbook": 2500, "iapp-thai": 3000, "jsquad-valid": 2500,
+    "digitalgov": 6000, "drcd-dev": 3400, "factbook": 5000, "iapp-thai": 3000, "jsquad-valid": 2500,
     "medquad": 8000, "msdocs": 10000, "peps": 7000, "tldr": 7000, "wordnet": 6000,
 }  # fmt: skip
+
+SAME_FIELD = 6  # negatives that tell of the same thing in another country, first among a group's mined ones
+_FIELD = re.compile(r"[^.]+\. ([^:]+):")  # a document of the factbook: "Country. Field: value"
 
 # The two examples by which people try a reranker stay out of training.
 HELD_OUT = re.compile(r"red planet|(?=.*\bfrance\b).*\bcapital\b", re.IGNORECASE)
@@ -46,6 +50,22 @@ def read_pairs(path: Path) -> list[dict[str, str]]:
     return [pair for pair in pairs if not HELD_OUT.search(pair["query"])]
 
 
+class Fields:
+    """Documents that state the same field. BM25 finds the right country's other fields; these are the other half."""
+
+    def __init__(self, docs: list[str], rng: random.Random) -> None:
+        self._names = [found[1] if (found := _FIELD.match(doc)) else "" for doc in docs]
+        self._members: dict[str, list[int]] = defaultdict(list)
+        for index, name in enumerate(self._names):
+            self._members[name].append(index)
+        self._rng = rng
+
+    def others(self, index: int) -> list[int]:
+        """Some documents with the field of this one, in random order."""
+        members = [other for other in self._members[self._names[index]] if other != index]
+        return self._rng.sample(members, min(SAME_FIELD, len(members))) if self._names[index] else []
+
+
 def mine(
     source: str, pairs: list[dict[str, str]], first: int, rng: random.Random
 ) -> tuple[list[str], list[Group]]:
@@ -58,12 +78,17 @@ def mine(
     chosen = rng.sample(pairs, min(len(pairs), LIMITS.get(source, len(pairs))))
     docs = list(position)
     hits = bm25(docs, [pair["query"] for pair in chosen], MINED)
+    alike = Fields(docs, rng) if source == "factbook" else None
     groups = [
         Group(
             source=source,
             query=pair["query"],
             positive=first + position[pair["positive"]],
-            mined=[first + doc for doc in hit.docs if doc not in answers[pair["query"]]],
+            mined=[
+                first + doc
+                for doc in (alike.others(position[pair["positive"]]) if alike else []) + hit.docs
+                if doc not in answers[pair["query"]]
+            ],
             first=first,
             end=first + len(docs),
         )

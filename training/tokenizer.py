@@ -26,11 +26,15 @@ from training.template import (
     document_text,
 )
 
-VOCABULARY = 12288
+VOCABULARY = 20480
 STORED = 320  # tokens kept of a document; no training input is longer
+# Words stand alone: "_string", "(string", "getString" and " string" share the token "string" or " string", so that
+# they can match; in a small vocabulary no entry is spent on a word with a bracket before it. The prompt's labels, whose
+# entries say where query and document begin, are apart from the words in them.
 SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"<(?:Instruct|Query|Document)"
+    r"| ?\p{Lu}+(?!\p{Ll})| ?\p{Lu}?[\p{Ll}\p{Lt}\p{Lm}\p{Lo}\p{M}]+|\p{N}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 

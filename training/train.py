@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.batches import GROUPS, LONG, SHORT, SIZE, Bucket, Sampler, pad
+from training.batches import GROUPS, LONG, LONGEST, SHORT, SIZE, Bucket, Sampler, pad
 from training.model import Batch, Config, Reranker, compile_layers
 from training.semantics import Semantics
 from training.tokenizer import Encoder
@@ -30,7 +30,7 @@ log = logging.getLogger("training")
 
 RATE = 1e-3
 WARMUP = 60  # steps
-LONG_FROM = 0.65  # share of the time after which documents of up to 223 tokens are read
+LONG_FROM, LONGEST_FROM = 0.6, 0.85  # shares of the time after which documents of up to 223 and 319 tokens are read
 HARDEST = 0.75  # share of mined negatives, reached at 60 % of the time
 BCE_WEIGHT = 0.15
 SAVE_EVERY = 150  # seconds
@@ -54,6 +54,13 @@ def learning_rate(done: float, step: int) -> float:
 
 def hardness(done: float) -> float:
     return HARDEST * min(1.0, max(0.0, (done - 0.1) / 0.5))
+
+
+def shapes(done: float) -> tuple[Bucket, ...]:
+    """Short documents first: they cost less, and the matching they teach serves the longer ones."""
+    if done < LONG_FROM:
+        return SHORT
+    return LONG if done < LONGEST_FROM else LONGEST
 
 
 def losses(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,14 +142,14 @@ def train(data: Path, out: Path, minutes: float) -> None:
         log.info("going on from step %d", progress.steps)
     compile_layers(model)
     started = time.monotonic()
-    warm_up(model, {*SHORT, *LONG})
+    warm_up(model, {*SHORT, *LONG, *LONGEST})
     size = sum(p.numel() for p in model.parameters())
     log.info("compiled in %.0f s; %d parameters", time.monotonic() - started, size)
     clock = saved = time.monotonic()
     while (done := progress.seconds / (60 * minutes)) < 1:
         for kind in optimizer.param_groups:
             kind["lr"] = learning_rate(done, progress.steps)
-        batch = sampler.batch(LONG if done >= LONG_FROM else SHORT, hardness(done))
+        batch = sampler.batch(shapes(done), hardness(done))
         progress.recent.append(step(model, optimizer, batch))
         progress.steps += 1
         progress.tokens += prompt_tokens(batch)
