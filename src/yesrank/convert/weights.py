@@ -86,7 +86,7 @@ class Packer:
         def block(start: int) -> int:
             where = slice(start, min(start + step, rows))
             source = self._checkpoint.rows(name, where.start, where.stop)
-            _refuse_non_finite(name, source)
+            refuse_non_finite(name, source)
             _write(name, packed, where, source)
             return len(source)
 
@@ -95,7 +95,7 @@ class Packer:
             did(finished)
         self._checkpoint.release()
         if packed.scale is not None:
-            _refuse_overflow(name, packed.scale.astype(np.float32) * LEVELS[kind])
+            refuse_overflow(name, packed.scale.astype(np.float32) * LEVELS[kind])
         if kind == "u4" and packed.zero_point is not None:
             packed = replace(packed, zero_point=pack_u4(packed.zero_point))
         return packed
@@ -144,7 +144,7 @@ def _write(name: str, packed: Packed, where: slice, source: Array) -> None:
 def _write_f16(name: str, out: Array, source: Array) -> None:
     with np.errstate(over="ignore"):
         out[:] = widen(source)
-    _refuse_overflow(name, out)
+    refuse_overflow(name, out)
 
 
 def _write_scale(packed: Packed, where: slice, scale: FloatArray) -> None:
@@ -153,7 +153,8 @@ def _write_scale(packed: Packed, where: slice, scale: FloatArray) -> None:
         packed.scale[where] = scale
 
 
-def _refuse_overflow(name: str, stored: Array) -> None:
+def refuse_overflow(name: str, stored: Array) -> None:
+    """Raises ConversionError where values of the matrix are not finite in float16."""
     if not (np.abs(stored) <= _F16_MAX).all():
         raise ConversionError(
             f"{name} holds values too large for float16",
@@ -161,7 +162,8 @@ def _refuse_overflow(name: str, stored: Array) -> None:
         )
 
 
-def _refuse_non_finite(name: str, source: Array) -> None:
+def refuse_non_finite(name: str, source: Array) -> None:
+    """Raises CheckpointError where rows of the matrix hold NaN or infinity."""
     if source.dtype == ml_dtypes.bfloat16:  # by its bits, which is many times faster than np.isfinite
         finite = not ((source.view(np.uint16) & 0x7F80) == 0x7F80).any()
     else:

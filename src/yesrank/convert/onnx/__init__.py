@@ -1,0 +1,1 @@
+"""Published safetensors checkpoint -> ONNX files for onnxruntime and Transformers.js, without PyTorch."""
