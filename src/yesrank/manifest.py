@@ -28,13 +28,25 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OnnxFiles:
+    """What the onnx files of a folder are.
+
+    head: "yesno" or "full". variants: their Transformers.js dtypes, such as q8 or int8.
+    """
+
+    head: str
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of yesrank.json.
 
     yesrank: the version that wrote it. source: Hugging Face id or folder name of the checkpoint; revision: its
     commit, where known; source_files: its safetensors files and their SHA-256. weights, template: names of
     choices made at conversion. answers: token ids by word. max_length: default number of tokens of a prompt;
-    limit: the most that may be asked for. files: every other file of the folder.
+    limit: the most that may be asked for. files: every other file of the folder, with / between folder and name.
+    onnx: None for an OpenVINO folder, whose manifest does not mention it.
     """
 
     yesrank: str
@@ -47,9 +59,12 @@ class Manifest:
     max_length: int
     limit: int
     files: Mapping[str, FileEntry]
+    onnx: OnnxFiles | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
+        onnx = self.onnx
+        extra = {"onnx": {"head": onnx.head, "variants": list(onnx.variants)}} if onnx is not None else {}
         return {
             "format": FORMAT,
             "yesrank": self.yesrank,
@@ -59,6 +74,7 @@ class Manifest:
             "answers": dict(self.answers),
             "max_length": self.max_length,
             "limit": self.limit,
+            **extra,
             "files": {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in self.files.items()},
         }
 
@@ -141,9 +157,19 @@ def _parse(data: Any) -> Manifest:
         max_length=_number(data["max_length"], "max_length"),
         limit=_number(data["limit"], "limit"),
         files={name: _entry(value, name) for name, value in _object(data["files"], "files").items()},
+        onnx=_onnx(data["onnx"]) if "onnx" in data else None,
     )
     _object(data, "the manifest", set(manifest.as_dict()))
     return manifest
+
+
+def _onnx(value: Any) -> OnnxFiles:
+    fields = _object(value, "onnx", {"head", "variants"})
+    variants = fields["variants"]
+    if not isinstance(variants, list):
+        raise TypeError("onnx.variants is not a list")
+    names = tuple(_text(name, "onnx.variants") for name in variants)
+    return OnnxFiles(_text(fields["head"], "onnx.head"), names)
 
 
 def _entry(value: Any, name: str) -> FileEntry:

@@ -1,6 +1,16 @@
-"""Published safetensors checkpoint -> OpenVINO model folder, without PyTorch."""
+"""Published safetensors checkpoint -> OpenVINO or ONNX model folder, without PyTorch."""
 
-from yesrank.convert.run import ConvertProgress, convert
+from yesrank.convert.folder import ConvertProgress
+from yesrank.convert.onnx import DEFAULT_VARIANTS, HEADS, VARIANTS, convert_onnx
+from yesrank.convert.run import convert
 from yesrank.convert.weights import KINDS
 
-__all__ = ["KINDS", "ConvertProgress", "convert"]
+__all__ = [
+    "DEFAULT_VARIANTS",
+    "HEADS",
+    "KINDS",
+    "VARIANTS",
+    "ConvertProgress",
+    "convert",
+    "convert_onnx",
+]

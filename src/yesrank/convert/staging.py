@@ -60,7 +60,7 @@ def _check_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise NoSpace(
             f"the model needs {_readable(needed)}, {folder} has {_readable(free)} free",
-            "free some space, name a target on another disk, or choose smaller weights (int4)",
+            "free some space, name a target on another disk, or ask for less (smaller weights, fewer variants)",
         )
 
 

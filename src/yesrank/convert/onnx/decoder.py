@@ -20,6 +20,9 @@ from yesrank.convert.onnx.padding import BATCH, PAST, SEQUENCE, TOTAL, Padding
 from yesrank.convert.onnx.stored import Stored
 from yesrank.convert.onnx.variants import Variant
 
+ANSWER_ROWS = "no_yes"
+"""The tensor that holds the two rows of the output embedding, float32 [D, 2]."""
+
 _HALF_FACTOR = 1 / 8
 """In float16 the residual stream is kept this much smaller, so that its largest values do not overflow.
 
@@ -32,11 +35,18 @@ def build(checkpoint: Checkpoint, packer: Packer, variant: Variant, answers: Seq
     return _Builder(checkpoint, packer, variant).build(answers)
 
 
+def stored_factor(variant: Variant, name: str) -> float:
+    """What a matrix is multiplied with before it is stored: those that write to the stream are scaled with it."""
+    writes = name.endswith(("self_attn.o_proj.weight", "mlp.down_proj.weight"))
+    return _HALF_FACTOR if variant.half and writes else 1.0
+
+
 class _Builder:
     """Adds nodes layer by layer. The residual stream is [R, D], one row a token."""
 
     def __init__(self, checkpoint: Checkpoint, packer: Packer, variant: Variant) -> None:
-        self._checkpoint, self._config, self._half = checkpoint, checkpoint.config, variant.half
+        self._checkpoint, self._config = checkpoint, checkpoint.config
+        self._variant, self._half = variant, variant.half
         self._factor = _HALF_FACTOR if variant.half else 1.0
         self._graph = graph = Graph()
         self._matrices = Matrices(graph, checkpoint, packer, variant)
@@ -78,12 +88,12 @@ class _Builder:
         if kept is not None:
             mixed = self._graph.op("Gather", mixed, kept, axis=0)
             x = self._graph.op("Gather", x, kept, axis=0)
-        update = self._linear(mixed, layer, "self_attn.o_proj", self._factor)
+        update = self._linear(mixed, layer, "self_attn.o_proj")
         y, x = self._add_norm(x, update, qwen3.layer_name(layer, "post_attention_layernorm.weight"))
         gate, up = self._linear(y, layer, "mlp.gate_proj"), self._linear(y, layer, "mlp.up_proj")
         gate = self._graph.op("Mul", gate, self._graph.op("Sigmoid", gate))
         inner = self._graph.op("Mul", gate, up)
-        return x, self._linear(inner, layer, "mlp.down_proj", self._factor)
+        return x, self._linear(inner, layer, "mlp.down_proj")
 
     def _attention(self, y: str, layer: int) -> str:
         """Attention of all heads over the normalised tokens y: [R, heads x head_dim]."""
@@ -181,7 +191,7 @@ class _Builder:
         def read() -> tuple[np.ndarray, ...]:
             return (np.ascontiguousarray(self._checkpoint.output_rows(list(answers)).T),)
 
-        rows = graph.add(Stored("no_yes", "float32", (width, len(answers)), read))
+        rows = graph.add(Stored(ANSWER_ROWS, "float32", (width, len(answers)), read))
         graph.op("Identity", hidden, name="hidden")
         graph.op("MatMul", hidden, rows, name="logits")
         graph.output("logits", "float32", [BATCH, len(answers)])
@@ -209,8 +219,9 @@ class _Builder:
             for part in ("key", "value"):
                 self._graph.output(f"present.{layer}.{part}", self._dtype, shape)
 
-    def _linear(self, x: str, layer: int, name: str, factor: float = 1.0) -> str:
-        return self._matrices.linear(x, qwen3.layer_name(layer, f"{name}.weight"), factor)
+    def _linear(self, x: str, layer: int, name: str) -> str:
+        weight = qwen3.layer_name(layer, f"{name}.weight")
+        return self._matrices.linear(x, weight, stored_factor(self._variant, weight))
 
     def _rope_tables(self) -> tuple[str, str]:
         """cos and sin of every position and pair, [positions, head_dim / 2].

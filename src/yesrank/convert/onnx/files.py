@@ -5,7 +5,7 @@ written as one message, piece by piece: protobuf takes the fields of a message i
 and the tensors follow. Sources: onnx.proto, and the encoding guide of Protocol Buffers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 import onnx
 
+from yesrank.convert.folder import Meter
 from yesrank.convert.onnx.stored import ELEMENTS, Stored
 from yesrank.errors import ConversionError
 
@@ -68,14 +69,14 @@ def layout(
     return Layout(tuple(tensor for tensor in tensors if tensor.nbytes <= _INLINE), tuple(external))
 
 
-def write(path: Path, model: onnx.ModelProto, plan: Layout, did: Callable[[int], None]) -> None:
-    """Writes path and its data files. model: everything but the tensors. did: called with bytes just written."""
+def write(path: Path, model: onnx.ModelProto, plan: Layout, meter: Meter) -> None:
+    """Writes path and its data files. model: everything but the tensors, which is emptied."""
     for number in range(plan.data_files):
         with (path.parent / data_file(path.name, number)).open("wb") as out:
             for tensor, of, offset in plan.external:
                 if of == number:
                     out.write(bytes(offset - out.tell()))
-                    _write_elements(out, tensor, did)
+                    _write_elements(out, tensor, meter)
     graph = model.graph.SerializeToString()
     heads = [_inline_head(tensor) for tensor in plan.inline]
     references = b"".join(
@@ -88,18 +89,19 @@ def write(path: Path, model: onnx.ModelProto, plan: Layout, did: Callable[[int],
         out.write(_tag(_GRAPH, len(graph) + len(references) + sizes) + graph + references)
         for head, tensor in zip(heads, plan.inline, strict=True):
             out.write(head)
-            _write_elements(out, tensor, did)
+            _write_elements(out, tensor, meter)
 
 
-def _write_elements(out: BinaryIO, tensor: Stored, did: Callable[[int], None]) -> None:
+def _write_elements(out: BinaryIO, tensor: Stored, meter: Meter) -> None:
     written = 0
     for piece in tensor.read():
         assert piece.dtype == tensor.dtype, f"{tensor.name} is {piece.dtype}, not {tensor.dtype}"
         out.write(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
         written += piece.nbytes
-        did(piece.nbytes)
+        meter.did(piece.nbytes)
     if written != tensor.nbytes:
         raise ConversionError(f"{tensor.name} has {written} bytes, planned were {tensor.nbytes}")
+    meter.packed()
 
 
 def _inline_head(tensor: Stored) -> bytes:

@@ -62,12 +62,11 @@ class Matrices:
     def linear(self, x: str, name: str, factor: float = 1.0) -> str:
         """x [R, K] by a matrix [N, K] of a layer: [R, N]. factor: what the stored weights are multiplied with."""
         graph, (rows, width) = self._graph, self._checkpoint.shape(name)
-        kind = self._variant.linear
+        kind = self._variant.stored
         if kind == "q4":
             return self._block_matmul(x, self._q4(name, factor), rows, width, 4)
-        stored = {"q8": "s8", "int8": "s8"}.get(kind, kind)
-        dtype = {"f32": "float32", "f16": "float16", "s8": "int8"}[stored]
-        values = self._values(name, stored, dtype, (width, rows), factor, transposed=True)
+        dtype = {"f32": "float32", "f16": "float16", "s8": "int8"}[kind]
+        values = self._values(name, kind, dtype, (width, rows), factor, transposed=True)
         if kind in ("f32", "f16"):
             return graph.op("MatMul", x, values)
         return self._integer_matmul(x, values, self._scale(name, "s8"), rows)

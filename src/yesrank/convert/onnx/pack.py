@@ -22,6 +22,7 @@ from yesrank.types import FloatArray
 
 BLOCK = 32
 _ELEMENTS = 1 << 18  # at a time and thread: 1 MiB in float32, which stays in a core's cache
+_AHEAD = 64  # blocks packed ahead of the disk: no more than these are ever waiting
 _TINY = np.float32(np.finfo(np.float32).tiny)
 
 Parts = Mapping[str, Array]
@@ -77,9 +78,8 @@ PACKERS: dict[str, Callable[[FloatArray], Parts]] = {"f32": f32, "f16": f16, "s8
 class Packer:
     """Reads and packs matrices on all cores. A context manager: it owns threads."""
 
-    def __init__(self, checkpoint: Checkpoint, did: Callable[[int], None]) -> None:
-        """did: called in the caller's thread with the number of weights packed since the last call."""
-        self._checkpoint, self._did = checkpoint, did
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
 
     def __enter__(self) -> "Packer":
@@ -97,19 +97,17 @@ class Packer:
         rows, width = self._checkpoint.shape(name)
         step = max(1, _ELEMENTS // width)
 
-        def block(start: int) -> tuple[int, Parts]:
+        def block(start: int) -> Parts:
             source = self._checkpoint.rows(name, start, min(start + step, rows))
             refuse_non_finite(name, source)
             wide = widen(source)
-            parts = PACKERS[kind](wide if factor == 1 else wide * np.float32(factor))
-            return source.size, parts
+            return PACKERS[kind](wide if factor == 1 else wide * np.float32(factor))
 
-        for first in range(0, rows, step * 64):  # so that no more than these are ever waiting
-            for size, parts in self._pool.map(block, range(first, min(first + step * 64, rows), step)):
+        for first in range(0, rows, step * _AHEAD):
+            for parts in self._pool.map(block, range(first, min(first + step * _AHEAD, rows), step)):
                 if kind == "f16":
                     refuse_overflow(name, parts["values"])
                 yield parts
-                self._did(size)
         self._checkpoint.release()
 
 

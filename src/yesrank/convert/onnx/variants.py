@@ -25,6 +25,11 @@ class Variant:
     half: bool = False
 
     @property
+    def stored(self) -> str:
+        """How the matrices of the layers are stored: f32, f16, s8 (q8 and int8 differ in the activations) or q4."""
+        return {"q8": "s8", "int8": "s8"}.get(self.linear, self.linear)
+
+    @property
     def file(self) -> str:
         """The file's path in a model folder."""
         return f"onnx/model{self.suffix}.onnx"

@@ -1,0 +1,89 @@
+"""Checkpoint -> ONNX folder: plans, writes, checks, and only then shows the result."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from yesrank.checkpoint import Checkpoint
+from yesrank.convert.folder import (
+    ConvertProgress,
+    Meter,
+    answer_ids,
+    copied_bytes,
+    copy_files,
+    hashing,
+    manifest_of,
+    write_head,
+)
+from yesrank.convert.onnx import files
+from yesrank.convert.onnx.check import check
+from yesrank.convert.onnx.config import write_companions, write_config
+from yesrank.convert.onnx.decoder import build
+from yesrank.convert.onnx.pack import Packer
+from yesrank.convert.onnx.variants import Variant, check_head, chosen
+from yesrank.convert.staging import staged
+from yesrank.manifest import Manifest, OnnxFiles, write_manifest
+from yesrank.prompt import template_named
+
+_NODES_PER_LAYER = 1 << 16  # bytes, an upper bound; 15 KB were measured
+_MARGIN = 16 << 20
+
+
+def run(
+    source: Path,
+    target: Path,
+    variants: Sequence[str],
+    head: str,
+    template: str,
+    progress: ConvertProgress | None,
+) -> Manifest:
+    """See convert_onnx, which calls this where the packages are there."""
+    template_named(template)
+    check_head(head)
+    wanted = chosen(variants)
+    checkpoint = Checkpoint(source)
+    answers = answer_ids(checkpoint)
+    rows = [answers["no"], answers["yes"]] if head == "yesno" else None
+    with Packer(checkpoint) as packer:
+        graphs = {variant: build(checkpoint, packer, variant, rows) for variant in wanted}
+        plans = {variant: files.layout(list(graph.tensors.values())) for variant, graph in graphs.items()}
+        planned = sum(plan.nbytes for plan in plans.values())
+        tensors = sum(len(graph.tensors) for graph in graphs.values())
+        meter = Meter(tensors, 2 * planned, progress)  # written, read back
+        with (
+            staged(target, planned + _overhead(checkpoint, len(wanted))) as folder,
+            hashing(checkpoint.files) as hashes,
+        ):
+            (folder / "onnx").mkdir()
+            for variant in wanted:
+                model = graphs[variant].model(version("yesrank"))
+                files.write(folder / variant.file, model, plans[variant], meter)
+            copy_files(source, folder)
+            write_companions(source, folder)
+            write_config(source, folder, wanted, _data_files(plans))
+            write_head(folder, checkpoint, answers)
+            for variant in wanted:
+                check(folder, checkpoint, variant, rows)
+            manifest = manifest_of(
+                folder,
+                checkpoint,
+                weights=",".join(variant.name for variant in wanted),
+                template=template,
+                answers=answers,
+                source_files=hashes(),
+                meter=meter,
+                onnx=OnnxFiles(head, tuple(variant.name for variant in wanted)),
+            )
+            write_manifest(folder, manifest)
+    return manifest
+
+
+def _data_files(plans: dict[Variant, files.Layout]) -> dict[str, int]:
+    """Number of data files by the name of the .onnx file, for those that have some."""
+    return {Path(variant.file).name: plan.data_files for variant, plan in plans.items() if plan.data_files}
+
+
+def _overhead(checkpoint: Checkpoint, variants: int) -> int:
+    """Bytes that the folder takes besides the tensors: nodes, copied files, head."""
+    nodes = variants * _NODES_PER_LAYER * checkpoint.config.num_hidden_layers
+    return copied_bytes(checkpoint.folder) + nodes + _MARGIN
