@@ -1,15 +1,31 @@
-"""`yesrank convert`: a published checkpoint to an OpenVINO model folder."""
+"""`yesrank convert`: a published checkpoint to an OpenVINO or ONNX model folder."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from yesrank.cli import output
 from yesrank.cli.options import JsonOption, TemplateName, Weights
+from yesrank.errors import InputError
+
+
+class Format(StrEnum):
+    """What runs the folder."""
+
+    OPENVINO = "openvino"
+    ONNX = "onnx"
+
+
+class Head(StrEnum):
+    """What an ONNX graph ends in."""
+
+    YESNO = "yesno"
+    FULL = "full"
 
 
 def convert(
@@ -21,42 +37,104 @@ def convert(
         Path, typer.Argument(metavar="DST", help="Folder to make; must not exist yet.", show_default=False)
     ],
     *,
+    format: Annotated[
+        Format,
+        typer.Option("--format", "-f", help="openvino; or onnx, for onnxruntime and Transformers.js."),
+    ] = Format.OPENVINO,
     weights: Annotated[
-        Weights, typer.Option("--weights", "-w", help="How the weights are stored.")
-    ] = Weights.INT8,
+        Weights | None,
+        typer.Option("--weights", "-w", help="openvino: how the weights are stored; without it int8."),
+    ] = None,
     tokenizer_ir: Annotated[
-        bool, typer.Option("--tokenizer-ir", help="Also write openvino_tokenizer for OpenVINO GenAI.")
+        bool,
+        typer.Option("--tokenizer-ir", help="openvino: also write openvino_tokenizer for OpenVINO GenAI."),
     ] = False,
+    variants: Annotated[
+        str | None,
+        typer.Option(
+            "--variants",
+            help="onnx: which files, of fp32, fp16, q8, int8, q4, q4f16, with commas between, or all; "
+            "without it q8,int8,q4.",
+        ),
+    ] = None,
+    head: Annotated[
+        Head | None,
+        typer.Option(
+            "--head", help="onnx: yesno, two logits and little memory (without it); full, the vocabulary's."
+        ),
+    ] = None,
     template: Annotated[
         TemplateName, typer.Option("--template", help="Prompt format to note in the manifest.")
     ] = TemplateName.CARD,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a Qwen3-Reranker checkpoint to an OpenVINO folder, without PyTorch.
+    """Convert a Qwen3-Reranker checkpoint to an OpenVINO or ONNX folder, without PyTorch.
 
     The folder appears whole or not at all.
     """
+    from yesrank.convert import DEFAULT_VARIANTS
     from yesrank.convert import convert as run
+    from yesrank.convert import convert_onnx as run_onnx
 
+    for_openvino = {"weights": weights, "tokenizer_ir": tokenizer_ir or None}
+    for_onnx = {"variants": variants, "head": head}
+    _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
     started = time.perf_counter()
     with _progress(source) as progress:
-        run(
-            source,
-            target,
-            weights=weights.value,
-            tokenizer_ir=tokenizer_ir,
-            template=template.value,
-            progress=progress,
-        )
-    seconds = time.perf_counter() - started
-    written = {file.name: file.stat().st_size for file in sorted(target.iterdir()) if file.is_file()}
+        if format is Format.ONNX:
+            names = DEFAULT_VARIANTS if variants is None else _names(variants)
+            run_onnx(
+                source,
+                target,
+                variants=names,
+                head=(head or Head.YESNO).value,
+                template=template.value,
+                progress=progress,
+            )
+        else:
+            run(
+                source,
+                target,
+                weights=(weights or Weights.INT8).value,
+                tokenizer_ir=tokenizer_ir,
+                template=template.value,
+                progress=progress,
+            )
+    _show(target, source, format, time.perf_counter() - started, as_json=as_json)
+
+
+def _refuse(options: dict[str, Any], format: Format) -> None:
+    """Raises InputError where an option of the other format was given."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(
+                name, f"does not go with the format {format}", f"leave --{name.replace('_', '-')} out"
+            )
+
+
+def _names(variants: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in variants.split(",") if name.strip())
+
+
+def _show(target: Path, source: Path, format: Format, seconds: float, *, as_json: bool) -> None:
+    from yesrank.manifest import read_manifest
+
+    manifest = read_manifest(target)
+    assert manifest is not None
+    written = {
+        path.relative_to(target).as_posix(): path.stat().st_size
+        for path in sorted(target.rglob("*"))
+        if path.is_file()
+    }
     if as_json:
-        output.show_json(
-            {"folder": str(target), "weights": weights.value, "seconds": seconds, "files": written}
-        )
+        head = manifest.onnx.head if manifest.onnx is not None else None
+        about = {"folder": str(target), "format": format.value, "weights": manifest.weights, "head": head}
+        output.show_json({**about, "seconds": seconds, "files": written})
         return
     total = output.size(sum(written.values()))
-    output.show(f"wrote {target}: {len(written)} files, {total}, weights {weights}, in {seconds:.1f} s")
+    output.show(
+        f"wrote {target}: {len(written)} files, {total}, weights {manifest.weights}, in {seconds:.1f} s"
+    )
     output.note(f"next: yesrank verify {target} --source {source}")
     output.note(f"      yesrank rerank --model {target} QUERY DOC ...")
 
