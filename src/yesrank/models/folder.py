@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from yesrank.engine.base import Engine
+from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.manifest import Manifest, check_files, read_manifest
 from yesrank.prompt import Template, template_named
@@ -17,19 +18,23 @@ from yesrank.types import FloatArray
 LIMIT = 32768
 """The longest prompt in tokens: the context that the model card states."""
 
+ENGINES = ("openvino", "onnx", "reference")
+
 _HEAD = "head.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A folder that can be run. kind: "openvino" or "checkpoint"; answers: token ids of yes and no.
+    """A folder that can be run. kind: "openvino", "onnx" or "checkpoint", the first of these that is there.
 
+    variants: of the ONNX files, the default one first. answers: token ids of yes and no.
     max_length: default limit of a prompt, limit: the highest that may be asked for, both in tokens.
     notes: what was derived, for a person to read.
     """
 
     path: Path
     kind: str
+    variants: tuple[str, ...]
     manifest: Manifest | None
     config: Qwen3Config
     template: Template
@@ -61,6 +66,7 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
     return ModelFolder(
         path=path,
         kind=_kind(path),
+        variants=tuple(file.variant for file in variants_of(path)),
         manifest=manifest,
         config=config,
         template=template_named(manifest.template if manifest else "card"),
@@ -68,6 +74,21 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
         notes=() if manifest else ("no yesrank.json: template card and max_length are the model card's",),
+    )
+
+
+def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
+    """The engine of what the folder holds; that of ONNX files where a variant of them is asked for.
+
+    Raises ModelError for a checkpoint.
+    """
+    if variant is not None or folder.kind == "onnx":
+        return "onnx"
+    if folder.kind == "openvino":
+        return "openvino"
+    raise ModelError(
+        f"{folder.path} is a checkpoint that has not been converted",
+        f"convert it: yesrank convert {folder.path} FOLDER",
     )
 
 
@@ -90,9 +111,11 @@ def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
 def _kind(path: Path) -> str:
     if any((path / name).exists() for name in ("openvino_model.xml", "openvino_model.bin")):
         return "openvino"
+    if variants_of(path):
+        return "onnx"
     if any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")):
         return "checkpoint"
     raise ModelError(
-        f"{path} holds neither an OpenVINO model nor a safetensors checkpoint",
+        f"{path} holds neither an OpenVINO model, nor ONNX files, nor a safetensors checkpoint",
         "to convert a checkpoint: yesrank convert CHECKPOINT FOLDER",
     )

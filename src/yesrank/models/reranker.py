@@ -14,7 +14,7 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import EngineError, InputError, ModelError
-from yesrank.models.folder import ModelFolder, head_rows, open_model
+from yesrank.models.folder import ENGINES, ModelFolder, engine_for, head_rows, open_model
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, PairScores, Progress, Prompt, Ranking
@@ -25,10 +25,12 @@ _PAIRS_AT_A_TIME = 4096  # bounds the memory that token ids take in a long job
 class Reranker:
     """Ranks documents by the probability that the model answers "yes". May be used from several threads.
 
-    model: a converted folder, or None for the small built-in model. device: an OpenVINO device. precision: auto, f32,
-    bf16 or int8 (docs/models-and-precision.md). instruction: the default one. max_length: tokens of a whole prompt;
-    longer documents are cut, never the query. template: card, chat or onnx-card. engine: openvino, or
-    reference for the slow numpy engine on an unconverted checkpoint.
+    model: a converted folder, or None for the small built-in model. device: an OpenVINO device, or one of onnxruntime's
+    (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16 or int8 (docs/models-and-precision.md), for OpenVINO.
+    instruction: the default one. max_length: tokens of a whole prompt; longer documents are cut, never the query.
+    template: card, chat or onnx-card. engine: openvino, onnx, or reference for the slow numpy engine on an unconverted
+    checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the
+    best one for a CPU that is there. Naming a variant asks for onnx.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
     """
@@ -42,14 +44,15 @@ class Reranker:
         instruction: str | None = None,
         max_length: int | None = None,
         template: str | None = None,
-        engine: str = "openvino",
+        engine: str | None = None,
+        variant: str | None = None,
     ) -> None:
         self.folder = open_model(model)
         self._template = template_named(template) if template else self.folder.template
         self._instruction = DEFAULT_INSTRUCTION if instruction is None else _text("instruction", instruction)
         self._max_length = _max_length(self.folder, max_length)
         self._encoder = PromptEncoder.from_folder(self.folder.path)
-        self._engine = _open_engine(self.folder, engine, device, precision)
+        self._engine = _open_engine(self.folder, engine, variant, device, precision)
         self._rows = head_rows(self.folder, self._engine)
 
     @property
@@ -163,15 +166,30 @@ class Reranker:
 _EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
-def _open_engine(folder: ModelFolder, engine: str, device: str, precision: str) -> Engine:
-    if engine == "reference":
+def _open_engine(
+    folder: ModelFolder, engine: str | None, variant: str | None, device: str, precision: str
+) -> Engine:
+    chosen = engine or engine_for(folder, variant)
+    if chosen not in ENGINES:
+        raise InputError("engine", f"{chosen!r} is not known", f"use one of: {', '.join(ENGINES)}")
+    if chosen == "reference":
         return ReferenceEngine(Checkpoint(folder.path))
-    if engine != "openvino":
-        raise InputError("engine", f"{engine!r} is not known", "use one of: openvino, reference")
+    if chosen == "onnx":
+        if precision != "auto":
+            raise InputError(
+                "precision",
+                f"ONNX files have their own, so {precision} cannot be had",
+                "choose a variant instead",
+            )
+        from yesrank.engine.onnx import open_engine as open_onnx
+
+        return open_onnx(folder.path, device=device, variant=variant)
+    if variant is not None:
+        raise InputError("variant", "only ONNX files have variants", "leave it out, or use the engine onnx")
     if folder.kind != "openvino":
         raise ModelError(
-            f"{folder.path} is a checkpoint that has not been converted",
-            f"convert it: yesrank convert {folder.path} FOLDER",
+            f"{folder.path} holds no OpenVINO model",
+            f"convert the checkpoint: yesrank convert CHECKPOINT FOLDER; the folder's own kind is {folder.kind}",
         )
     from yesrank.engine.openvino import open_engine
 

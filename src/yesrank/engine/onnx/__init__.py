@@ -1,0 +1,25 @@
+"""Qwen3 on onnxruntime: load any decoder's graph, cut off its vocabulary matrix, run it. Extra `onnx`."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from yesrank.engine.base import Engine
+from yesrank.engine.onnx.files import VARIANTS, OnnxFile, variant_file, variants_of
+from yesrank.errors import MissingExtra
+
+__all__ = ["VARIANTS", "OnnxFile", "check_installed", "open_engine", "variant_file", "variants_of"]
+
+
+def check_installed() -> None:
+    """Raises MissingExtra where onnx or onnxruntime is not installed."""
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "onnx")
+
+
+def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None) -> Engine:
+    """See load.open_engine. Raises MissingExtra too."""
+    check_installed()
+    from yesrank.engine.onnx.load import open_engine as load
+
+    return load(folder, device=device, variant=variant)

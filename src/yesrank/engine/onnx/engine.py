@@ -1,0 +1,187 @@
+"""The engine on onnxruntime: one prompt a call, its shared prefix from a cache, long ones in slices."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from yesrank.engine.base import HeadRows, check_prompts
+from yesrank.engine.onnx.graph import HIDDEN, IDS, KEEP, MASK, POSITIONS, Decoder
+from yesrank.errors import EngineError
+from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+
+Ids = tuple[int, ...]
+State = list[Any]
+"""Keys and values of all tokens so far: one OrtValue [1, KV heads, tokens, head size] for each past input."""
+
+PREFIX_BYTES = 256 << 20
+SCORES = 1 << 26  # attention scores of a call, float32 each: onnxruntime holds them all at once
+CALL_TOKENS = 1024
+SHRINK_TOKENS = 2048  # after a longer prompt the memory of its activations is given back
+
+
+class OnnxEngine:
+    """An Engine (see engine/base.py) over a decoder's graph.
+
+    One prompt is run at a time, without padding. That is right with any exporter's masks, costs nothing for documents
+    of a usual length, and makes each score independent of its neighbours, also where activations are quantised with
+    one scale for a whole call. The shared ids run first, by themselves; what they leave (the keys and values) is kept
+    for the other documents, and in a bounded cache for later calls.
+    """
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        worker: Executor,
+        graph: Decoder,
+        info: EngineInfo,
+        heads: int,
+        positions: int,
+    ) -> None:
+        """worker: a thread of its own, see load.py. heads: query heads; positions: the longest prompt."""
+        self.info = info
+        self._graph, self._heads, self._positions = graph, heads, positions
+        self._lock = threading.Lock()
+        self._session: ort.InferenceSession | None = session
+        self._worker = worker
+        self._head: HeadRows | None = graph.head
+        self._device = "cuda" if info.device.startswith(("CUDA", "TENSORRT")) else "cpu"
+        self._prefixes = PrefixStates(PREFIX_BYTES)
+
+    def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
+        """See Engine.encode."""
+        check_prompts(prompts, self._positions)
+        places: dict[tuple[Ids, int], list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            shared = min(prompt.shared, len(prompt.ids) - 1) if self._graph.cache else 0
+            places.setdefault((prompt.ids, shared), []).append(index)
+        out = np.empty((len(prompts), self.info.hidden_size), np.float32)
+        with self._lock:
+            for (ids, shared), members in places.items():
+                out[members] = self._prompt(ids, shared)
+                if progress is not None:
+                    progress(len(members))
+        return out
+
+    def output_rows(self, ids: Sequence[int]) -> FloatArray:
+        """See Engine.output_rows."""
+        if self._head is None:
+            raise EngineError("the engine is closed", "open the model again")
+        return self._head(ids)
+
+    def close(self) -> None:
+        """See Engine.close."""
+        with self._lock:
+            self._session = self._head = None
+            self._prefixes.clear()
+            self._worker.shutdown()
+
+    def _prompt(self, ids: Ids, shared: int) -> FloatArray:
+        """float32 [D]."""
+        state = None
+        if shared:
+            state = self._prefixes.find(ids[:shared])
+            if state is None:
+                _, state = self._sequence(ids[:shared], 0, None)
+                self._prefixes.add(ids[:shared], state)
+        hidden, _ = self._sequence(ids, shared, state, last=True)
+        return hidden
+
+    def _sequence(
+        self, ids: Ids, start: int, state: State | None, *, last: bool = False
+    ) -> tuple[FloatArray, State]:
+        """Runs ids[start:] after the state of those before. last: the state at the end is not wanted."""
+        hidden: FloatArray | None = None
+        for begin, end in self._slices(start, len(ids)):
+            done = last and end == len(ids)
+            hidden, state = self._run(
+                ids[begin:end], begin, state, keep=not done, shrink=done and end > SHRINK_TOKENS
+            )
+        assert hidden is not None
+        return hidden, state or []
+
+    def _slices(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Bounds the attention scores of a call, heads x slice x all tokens before its end."""
+        while start < stop:
+            end = stop
+            if self._graph.cache:
+                end = min(stop, start + max(64, min(CALL_TOKENS, SCORES // (self._heads * stop))))
+            yield start, end
+            start = end
+
+    def _run(
+        self, ids: Ids, past: int, state: State | None, *, keep: bool, shrink: bool
+    ) -> tuple[FloatArray, State]:
+        """One call: float32 [D] of the last id, and the state after it where that is to be kept."""
+        session = self._session
+        if session is None:
+            raise EngineError("the engine is closed", "open the model again")
+        binding = session.io_binding()
+        for name, value in self._inputs(ids, past).items():
+            binding.bind_cpu_input(name, value)
+        for (name, _), value in zip(self._graph.cache, state or self._empty(), strict=True):
+            binding.bind_ortvalue_input(name, value)
+        binding.bind_output(HIDDEN, "cpu")
+        for _, name in self._graph.cache if keep else ():
+            binding.bind_output(name, self._device)
+        options = ort.RunOptions()
+        options.log_severity_level = 3
+        if shrink and self._device == "cpu":
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        try:
+            self._worker.submit(session.run_with_iobinding, binding, options).result()
+        except Exception as error:  # onnxruntime's errors have no common base below it
+            raise EngineError(f"onnxruntime failed in a call of {len(ids)} tokens: {error}") from error
+        hidden, *presents = binding.get_outputs()
+        row: FloatArray = hidden.numpy()[0].astype(np.float32)
+        return row, presents
+
+    def _inputs(self, ids: Ids, past: int) -> dict[str, np.ndarray]:
+        values = {
+            IDS: np.array([ids], np.int64),
+            MASK: np.ones((1, past + len(ids)), np.int64),
+            POSITIONS: np.arange(past, past + len(ids), dtype=np.int64)[None],
+            KEEP: np.array(1, np.int64),
+        }
+        return {name: values[name] for name in self._graph.inputs}
+
+    def _empty(self) -> State:
+        heads, size = self._graph.cache_shape
+        nothing = np.zeros((1, heads, 0, size), np.float16 if self._graph.half else np.float32)
+        return [ort.OrtValue.ortvalue_from_numpy(nothing) for _ in self._graph.cache]
+
+
+class PrefixStates:
+    """States of past prefixes by their ids, least recently used ones dropped first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._states: OrderedDict[Ids, State] = OrderedDict()
+
+    def find(self, ids: Ids) -> State | None:
+        """The state after these ids, where it is known."""
+        state = self._states.get(ids)
+        if state is not None:
+            self._states.move_to_end(ids)
+        return state
+
+    def add(self, ids: Ids, state: State) -> None:
+        """Keeps a state, and drops others where they take too much memory."""
+        self._states[ids] = state
+        self._bytes += _bytes(state)
+        while self._bytes > self._max_bytes and len(self._states) > 1:
+            _, dropped = self._states.popitem(last=False)
+            self._bytes -= _bytes(dropped)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._states.clear()
+        self._bytes = 0
+
+
+def _bytes(state: State) -> int:
+    return sum(value.tensor_size_in_bytes() for value in state)

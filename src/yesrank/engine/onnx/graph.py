@@ -1,0 +1,165 @@
+"""A skimmed graph -> the decoder that the engine runs: what goes in, the hidden state that comes out, the head's rows.
+
+Graphs with an output `hidden` are run as they are. In others, which give logits of the whole vocabulary for every
+token, the vocabulary matrix is cut off: what is left gives the final norm's output for the last token. They are
+changed before onnxruntime sees them, so the matrix is never loaded.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from yesrank.engine.base import HeadRows
+from yesrank.engine.onnx.skim import Skimmed
+from yesrank.engine.onnx.weights import READERS, Weights
+from yesrank.errors import ModelError, UnsupportedModel
+from yesrank.types import FloatArray
+
+HIDDEN, LOGITS = "hidden", "logits"
+IDS, MASK, POSITIONS, KEEP = "input_ids", "attention_mask", "position_ids", "num_logits_to_keep"
+_KNOWN = {IDS, MASK, POSITIONS, KEEP}
+_PAST, _PRESENT = "past_key_values.", "present."
+# between the matrix product and the logits
+_AFTER = ("Cast", "Identity", "Mul", "Reshape", "Squeeze", "Unsqueeze")
+# between the hidden state and the matrix product, where the product takes integers
+_QUANTISING = ("DynamicQuantizeLinear", "QuantizeLinear", "Cast", "Identity", "Div", "Reshape")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """model: gives HIDDEN, float32 [1, D], for one row of ids. base: see Skimmed. inputs: names, without the pasts.
+
+    cache: (past, present) names in the order of the layers; empty where the graph keeps none. cache_shape: of one
+    past, (KV heads, head size); half: whether pasts are float16. head: rows of the output embedding.
+    """
+
+    model: onnx.ModelProto
+    base: Path
+    inputs: tuple[str, ...]
+    cache: tuple[tuple[str, str], ...]
+    cache_shape: tuple[int, int]
+    half: bool
+    head: HeadRows
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of the weights that the graph uses, as stored."""
+        return sum(
+            prod(each.dims) * helper.tensor_dtype_to_np_dtype(each.data_type).itemsize
+            for each in self.model.graph.initializer
+        )
+
+
+def decoder(skimmed: Skimmed) -> Decoder:
+    """Reads inputs and outputs, and cuts the head off where there is a whole one. Raises UnsupportedModel."""
+    model = skimmed.model
+    inputs = {each.name: each for each in model.graph.input}
+    outputs = [each.name for each in model.graph.output]
+    pasts = [name for name in inputs if name.startswith(_PAST)]
+    plain = tuple(name for name in inputs if not name.startswith(_PAST))
+    if IDS not in plain or not {*plain} <= _KNOWN:
+        raise UnsupportedModel(
+            f"the graph has the inputs {', '.join(plain)}; a decoder has {', '.join(sorted(_KNOWN))}",
+            "export it as text-generation-with-past, or: yesrank convert SRC DST --format onnx",
+        )
+    cache = tuple((name, name.replace(_PAST, _PRESENT)) for name in pasts)
+    if missing := {present for _, present in cache} - {*outputs}:
+        raise UnsupportedModel(f"the graph has no output {min(missing)}", "export the model again")
+    head = _own_head if HIDDEN in outputs else cut_head(skimmed)
+    keep_outputs(model, [HIDDEN, *(present for _, present in cache)])
+    types = [inputs[name].type.tensor_type for name in pasts]
+    sizes = [dimension.dim_value for dimension in types[0].shape.dim] if types else [0, 0, 0, 0]
+    half = bool(types) and types[0].elem_type == TensorProto.FLOAT16
+    return Decoder(model, skimmed.base, plain, cache, (sizes[1], sizes[3]), half, head)
+
+
+def cut_head(skimmed: Skimmed) -> HeadRows:
+    """Replaces the logits by HIDDEN, the last token's row of what goes into the vocabulary matrix, in float32.
+
+    Returns the reader of the matrix's rows. Raises UnsupportedModel where the logits come from no such product.
+    """
+    graph = skimmed.model.graph
+    producers = {name: node for node in graph.node for name in node.output if name}
+    product = _product(producers)
+    hidden = _before(producers, product.input[0])
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "yesrank.last"))
+    # [1, S, D] or [S, D] -> [S, D] -> [1, D]
+    flat = helper.make_node("Flatten", [hidden], ["yesrank.rows"], "yesrank.flatten", axis=-1)
+    last = helper.make_node("Gather", ["yesrank.rows", "yesrank.last"], ["yesrank.row"], "yesrank.gather")
+    wide = helper.make_node("Cast", ["yesrank.row"], [HIDDEN], "yesrank.widen", to=TensorProto.FLOAT)
+    graph.node.extend([flat, last, wide])
+    graph.output.append(helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch_size", None]))
+    weights = Weights({each.name: each for each in graph.initializer}, producers, skimmed.base)
+    return partial(READERS[product.op_type], weights, product)
+
+
+def keep_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
+    """Removes all other outputs, and the nodes and weights that only those need."""
+    graph = model.graph
+    kept = [each for each in graph.output if each.name in names]
+    del graph.output[:]
+    graph.output.extend(kept)
+    producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    needed: set[int] = set()
+    waiting = [each.name for each in kept]
+    used = {*waiting}
+    while waiting:
+        index = producers.get(waiting.pop())
+        if index is None or index in needed:
+            continue
+        needed.add(index)
+        for name in _inputs(graph.node[index]):
+            if name not in used:
+                used.add(name)
+                waiting.append(name)
+    nodes = [graph.node[index] for index in sorted(needed)]
+    tensors = [each for each in graph.initializer if each.name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+
+
+def _own_head(ids: Sequence[int]) -> FloatArray:
+    raise ModelError(
+        "this graph holds the rows of yes and no only, and the folder lacks head.safetensors",
+        "copy the whole folder again, or: yesrank convert SRC DST --format onnx",
+    )
+
+
+def _inputs(node: onnx.NodeProto) -> Iterator[str]:
+    """Names of what a node reads, the insides of its branches and loops included."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _inputs(inner)
+
+
+def _product(producers: dict[str, onnx.NodeProto]) -> onnx.NodeProto:
+    """The product with the vocabulary matrix, upstream of the logits."""
+    waiting = [LOGITS]
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.op_type in READERS:
+            return node
+        if node.op_type in _AFTER:
+            waiting += node.input
+    raise UnsupportedModel(
+        "the graph has neither an output `hidden`, nor logits that come from a matrix product",
+        "export it as text-generation-with-past, or: yesrank convert SRC DST --format onnx",
+    )
+
+
+def _before(producers: dict[str, onnx.NodeProto], name: str) -> str:
+    """The hidden state from which the product's first input is quantised or rounded."""
+    while (node := producers.get(name)) is not None and node.op_type in _QUANTISING:
+        name = node.input[0]
+    return name

@@ -1,0 +1,53 @@
+"""A folder and a variant -> an engine."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from yesrank.engine.base import Engine
+from yesrank.engine.onnx.engine import OnnxEngine
+from yesrank.engine.onnx.files import variant_file
+from yesrank.engine.onnx.graph import decoder
+from yesrank.engine.onnx.providers import open_session
+from yesrank.engine.onnx.skim import skim
+from yesrank.errors import UnsupportedModel
+from yesrank.qwen3 import Qwen3Config
+from yesrank.types import EngineInfo, Prompt
+
+
+def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None) -> Engine:
+    """Loads one variant (None: the default, see files.SUFFIXES) for a device: CPU, or an execution provider's name.
+
+    Ours and those published by others, with logits of the whole vocabulary or with `hidden`. Raises ModelError,
+    UnsupportedModel, InputError or EngineError.
+    """
+    file = variant_file(folder, variant)
+    config = Qwen3Config.from_folder(folder)
+    device = device.upper()
+    graph = decoder(skim(file.path))
+    shape = (config.num_key_value_heads, config.head_dim)
+    if graph.cache and (len(graph.cache), graph.cache_shape) != (2 * config.num_hidden_layers, shape):
+        raise UnsupportedModel(
+            f"{file.path} is of another model than config.json: {len(graph.cache) // 2} layers of "
+            f"{graph.cache_shape[0]} KV heads of {graph.cache_shape[1]}",
+            "copy the whole folder again",
+        )
+    # OpenVINO and onnxruntime's int8 kernels both set up the AMX tiles of the thread that calls them, and onnxruntime
+    # trusts that they are still as it left them: on one thread, the second of the two ends the process (SIGILL)
+    worker = ThreadPoolExecutor(1, thread_name_prefix="yesrank-onnx")
+    session = worker.submit(open_session, graph.model, graph.base, device).result()
+    info = EngineInfo(
+        engine="onnx",
+        device=device,
+        precision=file.variant,
+        hidden_size=config.hidden_size,
+        layers=config.num_hidden_layers,
+        weights_bytes=graph.weights_bytes,
+        note=""
+        if graph.cache
+        else "the graph keeps no keys and values: the query is computed for every document",
+    )
+    engine = OnnxEngine(
+        session, worker, graph, info, config.num_attention_heads, config.max_position_embeddings
+    )
+    engine.encode([Prompt((0,))])  # a variant that this device cannot run fails here
+    return engine

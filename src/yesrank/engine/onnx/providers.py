@@ -1,0 +1,90 @@
+"""Devices by name -> onnxruntime's execution providers, and a session on one."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+import psutil
+
+from yesrank.errors import EngineError, ModelError
+
+# device -> (execution provider, package that brings it)
+_PROVIDERS: Mapping[str, tuple[str, str]] = {
+    "CPU": ("CPUExecutionProvider", "onnxruntime"),
+    "CUDA": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "TENSORRT": ("TensorrtExecutionProvider", "onnxruntime-gpu"),
+    "COREML": ("CoreMLExecutionProvider", "onnxruntime, on macOS"),
+    "DML": ("DmlExecutionProvider", "onnxruntime-directml, on Windows"),
+    "MIGRAPHX": ("MIGraphXExecutionProvider", "onnxruntime-migraphx"),
+    "OPENVINO": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "QNN": ("QNNExecutionProvider", "onnxruntime-qnn"),
+    "WEBGPU": ("WebGpuExecutionProvider", "onnxruntime-webgpu"),
+}
+_CPU = "CPUExecutionProvider"
+_QUIET = 3  # errors only
+
+
+def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.InferenceSession:
+    """A session over a graph whose weights lie in files named from `base`. device: such as CPU, CUDA or CUDA:1.
+
+    Raises EngineError for a device that is unknown or absent, ModelError for a graph that it cannot run.
+    """
+    providers = _providers(device)
+    options = ort.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = threads()
+    options.enable_mem_pattern = False  # one pattern would be kept for each length of a prompt
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base))
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common base below it
+        raise ModelError(
+            f"onnxruntime {ort.__version__} cannot run this variant on {device}: {_first_line(error)}",
+            "take another variant or --device CPU, convert the model again, or upgrade onnxruntime",
+        ) from error
+    if session.get_providers()[0] != providers[0][0]:
+        raise EngineError(
+            f"device {device} could not be started: onnxruntime fell back to {session.get_providers()[0]}",
+            "look at its driver and libraries, or use --device CPU",
+        )
+    return session
+
+
+def threads() -> int:
+    """One a physical core, and no more than this process may use (affinity, quota of a container)."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(psutil.cpu_count(logical=False) or usable, usable, _quota() or usable))
+
+
+def _quota() -> int | None:
+    """Cores that a container may use, where that is limited."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return None if quota == "max" else max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return None
+
+
+def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
+    name, _, number = device.partition(":")
+    if name not in _PROVIDERS or (number and not number.isdecimal()):
+        raise EngineError(
+            f"device {device} is not one of onnxruntime's",
+            f"use one of: {', '.join(_PROVIDERS)}; a second GPU is CUDA:1",
+        )
+    provider, package = _PROVIDERS[name]
+    here = ort.get_available_providers()
+    if provider not in here:
+        known = [device for device, (each, _) in _PROVIDERS.items() if each in here]
+        raise EngineError(
+            f"device {device} is not in this onnxruntime, which has: {', '.join(known)}",
+            f"install the package with it (in place of onnxruntime): pip install {package}",
+        )
+    return [(provider, {"device_id": number} if number else {})]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
