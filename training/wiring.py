@@ -131,9 +131,9 @@ def wire_gathering(layer: Layer) -> None:
 
 
 @torch.no_grad()
-def wire(model: Reranker, encoder: Encoder, known: Semantics) -> None:
+def wire(model: Reranker, encoder: Encoder, known: Semantics, seed: int = 1) -> None:
     """Set the starting weights of a freshly built model."""
-    rng = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(seed)
     model.embedding.weight.copy_(embedding(encoder, known, model.config.hidden_size, rng))
     wire_segments(model.layers[0])
     wire_matching(model.layers[1], rng)
