@@ -11,6 +11,7 @@ from yesrank.errors import QueueFull
 from yesrank.serve.limits import Limits
 from yesrank.serve.work import Job, Model, Part, Turn
 
+_SHORT = 4  # turns: a request of as many tokens or fewer is a short one
 _RESERVE = 4  # a quarter of a turn is kept for long requests, however many short ones come
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
@@ -20,7 +21,7 @@ _CALM = 1.0  # seconds without a short request
 
 @dataclass(slots=True)
 class _Lanes:
-    """One model's waiting jobs. short: they fit into a turn and run whole, in order of arrival.
+    """One model's waiting jobs. short: they are finished one after the other, in order of arrival.
 
     long: they run a slice at a time, by turns. credit: tokens that are owed to the long ones, which could not use their
     reserve because the next document was larger.
@@ -42,9 +43,12 @@ class _Lanes:
 class Queue:
     """Jobs wait here until they are over; `take` cuts them into turns.
 
-    A turn holds short requests first, whole and in order of arrival, then slices of long ones, which take turns. So a
-    short request waits for the turn that is running and runs in the next, unless other short ones came before it;
+    A turn holds short requests first, in order of arrival, then slices of long ones, which take turns. So a
+    short request waits for the turn that is running and begins in the next, unless other short ones came before it;
     and long ones always get a quarter. Models with work are served one after the other.
+
+    Requests of a few turns count as short: by turns with others of their size each would finish last, and the engine's
+    memory of their queries' prefixes would have to hold all of them at once.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -83,7 +87,7 @@ class Queue:
             self._check(job.tokens_left)
             self._jobs[job] = None
             lanes = self._lanes.setdefault(job.model, _Lanes())
-            if job.tokens_left <= self._limits.turn_tokens:
+            if job.tokens_left <= _SHORT * self._limits.turn_tokens:
                 lanes.short.append(job)
                 self._last_short = time.monotonic()
             else:
@@ -196,9 +200,11 @@ class Queue:
 
     def _fill(self, lanes: _Lanes, room: int) -> list[Part]:
         parts: list[Part] = []
-        while lanes.short and (not parts or lanes.short[0].tokens_left <= room):
-            parts.append(lanes.short.popleft().take(self._limits.turn_tokens))
+        while lanes.short and (not parts or lanes.short[0].next_cost <= room):
+            parts.append(lanes.short[0].take(room))
             room -= parts[-1].tokens
+            if not lanes.short[0].next_cost:
+                lanes.short.popleft()
         if parts and lanes.long:
             lanes.credit += max(0, self._limits.turn_tokens // _RESERVE - room)
             room = max(0, room) + lanes.credit
