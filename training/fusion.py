@@ -1,4 +1,4 @@
-"""The weight of BM25 in the fused score, chosen on training queries: ``python -m training.fusion --data WORK --model DIR``.
+"""BM25's weight in the fused score, by training queries: ``python -m training.fusion --data WORK --model DIR``.
 
 Queries of the training sources, each against BM25's top 20 among its source's documents, are ranked by
 weight x z(BM25) + (1 - weight) x z(logit). The weight with the best mean nDCG@10, every source counting alike, is the
