@@ -14,6 +14,7 @@ from yesrank.serve.auth import OPEN_PATHS, Keys
 from yesrank.serve.dialects import Dialect, recognise
 from yesrank.serve.logs import Line, log_crash, log_request
 from yesrank.serve.metrics import Metrics
+from yesrank.serve.page import is_public
 
 CLIENT_GONE = 499
 """Stands in logs and counters only: there is nobody to send it to."""
@@ -105,7 +106,8 @@ class Frame:
 
 def _needs_key(scope: Scope) -> bool:
     """Pre-flight questions of browsers carry no key; they are answered from the CORS settings alone."""
-    return local_path(scope) not in OPEN_PATHS and scope["method"] != "OPTIONS"
+    path = local_path(scope)
+    return not (path in OPEN_PATHS or is_public(path) or scope["method"] == "OPTIONS")
 
 
 def _request_id(headers: Headers) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from yesrank.manifest import read_manifest
 from yesrank.models.folder import builtin_folder
+from yesrank.serve import modelfiles
 from yesrank.serve.pool import ModelSpec, ModelStatus
 from yesrank.serve.service import Service
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH
@@ -16,13 +17,13 @@ _STARTED = int(time.time())
 
 def models(service: Service) -> dict[str, Any]:
     """OpenAI's list, the default model first."""
-    return {"object": "list", "data": [_model(status) for status in service.pool.states()]}
+    return {"object": "list", "data": [_model(service, status) for status in service.pool.states()]}
 
 
 def model(service: Service, name: str) -> dict[str, Any]:
     """One model. Raises ModelNotFound."""
     wanted = service.pool.find(name).name
-    return _model(next(status for status in service.pool.states() if status.name == wanted))
+    return _model(service, next(status for status in service.pool.states() if status.name == wanted))
 
 
 def info(service: Service) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def info(service: Service) -> dict[str, Any]:
     }
 
 
-def _model(status: ModelStatus) -> dict[str, Any]:
+def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": status.name,
         "object": "model",
@@ -60,6 +61,9 @@ def _model(status: ModelStatus) -> dict[str, Any]:
             "device": status.info.device,
             "precision": status.info.precision,
         }
+    files = modelfiles.summary(service.pool.find(status.name).spec)
+    if files is not None:
+        found["onnx"] = files
     return found
 
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 
-from yesrank.serve import dialects, docs, metrics, openapi, pages
+from yesrank.serve import dialects, docs, metrics, modelfiles, openapi, page, pages
 from yesrank.serve.logs import Line
 from yesrank.serve.middleware import record_of
 from yesrank.serve.service import Service
@@ -28,6 +29,7 @@ def router() -> APIRouter:
         _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
     _add_models(found)
     _add_state(found)
+    _add_page(found)
     return found
 
 
@@ -72,7 +74,15 @@ def _add_state(router: APIRouter) -> None:
         "/metrics", show_metrics, methods=["GET"], summary="For Prometheus", response_class=Response
     )
     router.add_api_route("/docs", show_docs, methods=["GET"], include_in_schema=False)
-    router.add_api_route("/", root, methods=["GET"], include_in_schema=False)
+
+
+def _add_page(router: APIRouter) -> None:
+    for path, function in (
+        ("/", root),
+        (f"/{page.FOLDER}/{{name}}", page_file),
+        ("/models/{name:path}/resolve/main/{file:path}", model_file),
+    ):
+        router.add_api_route(path, function, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _usage(line: Line) -> dict[str, str]:
@@ -153,10 +163,29 @@ async def show_metrics(request: Request) -> Response:
 
 async def show_docs(request: Request) -> Response:
     """The documentation, with examples that can be sent from the page."""
-    page = docs.page(request.app.openapi(), request.scope.get("root_path", ""))
-    return HTMLResponse(page)
+    return HTMLResponse(docs.page(request.app.openapi(), request.scope.get("root_path", "")))
 
 
-async def root(request: Request) -> Response:
-    """To the documentation."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+def root(request: Request) -> Response:
+    """The page for browsers; for programs, where things are."""
+    found = page.index(request) if page.wants_html(request.headers.get("accept", "")) else None
+    if found is not None:
+        return found
+    base = request.scope.get("root_path", "")
+    places = {"docs": "/docs", "openapi": "/openapi.json", "models": "/v1/models", "health": "/health"}
+    body = {"name": "yesrank", **{name: base + path for name, path in places.items()}}
+    return JSONResponse(body, headers={"Vary": "Accept"})
+
+
+def page_file(request: Request, name: str) -> Response:
+    """A script, style or other part of the page."""
+    return page.asset(request, name) or _nothing()
+
+
+def model_file(request: Request, name: str, file: str) -> Response:
+    """A file of a model that browsers may run themselves."""
+    return modelfiles.response(request, _service(request).pool.find(name).spec, file) or _nothing()
+
+
+def _nothing() -> Response:
+    raise HTTPException(404)

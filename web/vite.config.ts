@@ -1,0 +1,104 @@
+/** Builds the page into the Python package: src/yesrank/data/web. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const REPOSITORY = resolve(HERE, "..");
+const RUNTIME = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/webgpu"));
+/** The build of onnxruntime that has WebAssembly and WebGPU in every browser; docs/web.md has the measurements. */
+const BUILD = "ort-wasm-simd-threaded.asyncify";
+
+const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
+
+interface Shipped {
+  readonly fileName: string;
+  readonly source: Uint8Array;
+}
+
+function shipped(stem: string, ending: string, source: Uint8Array): Shipped {
+  return { fileName: `assets/${stem}-${sha256(source).slice(0, 10)}${ending}`, source };
+}
+
+const factory = shipped("onnxruntime", ".mjs", readFileSync(resolve(RUNTIME, `${BUILD}.mjs`)));
+const packed = shipped("onnxruntime", ".wasm.gz", gzipSync(readFileSync(resolve(RUNTIME, `${BUILD}.wasm`)), { level: 9 }));
+
+/** onnxruntime's files under names that the worker is told; what the bundler itself makes of them is left out. */
+function runtimeFiles(): Plugin {
+  return {
+    name: "runtime-files",
+    generateBundle(_, bundle) {
+      for (const name of Object.keys(bundle)) if (name.endsWith(".wasm")) delete bundle[name];
+      for (const { fileName, source } of [factory, packed]) this.emitFile({ type: "asset", fileName, source });
+    },
+  };
+}
+
+const sources = new Set<string>();
+
+/** Remembers which files of the repository a bundle was made of. */
+function remember(): Plugin {
+  return {
+    name: "remember-sources",
+    generateBundle() {
+      for (const id of this.getModuleIds()) {
+        const path = relative(REPOSITORY, id.split("?", 1)[0] ?? "");
+        if (!path.startsWith("..") && !path.includes("node_modules") && !path.startsWith("\0")) sources.add(path);
+      }
+    },
+  };
+}
+
+/** build.json: hashes of all that the files were made of and of the files, for tests/unit/test_page_build.py. */
+function record(): Plugin {
+  return {
+    name: "record-build",
+    enforce: "post",
+    generateBundle(_, bundle) {
+      for (const path of ["page/index.html", "page/style.css", "page/icon.svg", "vite.config.ts", "package-lock.json"]) {
+        sources.add(relative(REPOSITORY, resolve(HERE, path)));
+      }
+      const made = Object.values(bundle).map((file): [string, string] => [
+        file.fileName,
+        sha256(file.type === "chunk" ? file.code : file.source),
+      ]);
+      const read = [...sources].map((path): [string, string] => [
+        path.split(sep).join("/"),
+        sha256(readFileSync(resolve(REPOSITORY, path))),
+      ]);
+      const source = `${JSON.stringify({ sources: sorted(read), files: sorted(made) }, null, 2)}\n`;
+      this.emitFile({ type: "asset", fileName: "build.json", source });
+    },
+  };
+}
+
+function sorted(pairs: [string, string][]): Record<string, string> {
+  return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export default defineConfig({
+  root: resolve(HERE, "page"),
+  base: "./", // works in any folder of a host
+  define: {
+    ORT_FACTORY: JSON.stringify(factory.fileName.replace("assets/", "")),
+    ORT_PACKED: JSON.stringify(packed.fileName.replace("assets/", "")),
+  },
+  resolve: {
+    // one build for both devices, as it can be shipped only once, and without its factory in the bundle
+    alias: [{ find: /^onnxruntime-web\/(wasm|webgpu)$/, replacement: resolve(RUNTIME, "ort.webgpu.min.mjs") }],
+  },
+  plugins: [remember(), runtimeFiles(), record()],
+  worker: { format: "es", plugins: () => [remember()] },
+  build: {
+    outDir: resolve(REPOSITORY, "src/yesrank/data/web"),
+    emptyOutDir: true,
+    target: "es2023",
+    assetsInlineLimit: 0, // the page's policy allows no data: addresses
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 2000,
+  },
+});
