@@ -158,6 +158,7 @@ def test_ids_stand_in_the_table(fake_reranker: type[WordOverlapReranker]) -> Non
 
 def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tmp_path: Path) -> None:
     options = "--device GPU --precision f32 --template chat --max-length 99 --instruction why -n 1"
+    options += " --engine onnx --variant q4"
     done = invoke("rerank", "q", "d", "--model", str(tmp_path), *options.split())
     assert done.exit_code == 0
     assert fake_reranker.calls == [
@@ -165,6 +166,8 @@ def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tm
             "model": tmp_path,
             "device": "GPU",
             "precision": "f32",
+            "engine": "onnx",
+            "variant": "q4",
             "template": "chat",
             "max_length": 99,
             "query": "q",

@@ -68,6 +68,8 @@ def bench(
     *,
     device: str = "CPU",
     precision: str = "auto",
+    engine: str | None = None,
+    variant: str | None = None,
     documents: int = 100,
     words: int = 120,
     repeat: int = 3,
@@ -82,7 +84,7 @@ def bench(
     with PeakMemory() as memory:
         say("load and first score")
         started = time.perf_counter()
-        reranker = Reranker(model, device=device, precision=precision)
+        reranker = Reranker(model, device=device, precision=precision, engine=engine, variant=variant)
         try:
             reranker.rank("first", ["score"])
             load_seconds = time.perf_counter() - started

@@ -13,11 +13,12 @@ from yesrank.cli.options import (
     Precision,
     PrecisionOption,
     TemplateOption,
+    VariantOption,
 )
 from yesrank.cli.pull import RevisionOption, WeightsOption, show_entry, steps
 from yesrank.errors import InputError
 
-_ENGINES = ("openvino", "optimum")
+_OPENARC = ("optimum", "openvino")
 
 
 def add(
@@ -33,7 +34,7 @@ def add(
         ),
     ],
     device: Annotated[
-        str, typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU.")
+        str, typer.Option("--device", "-d", help="CPU, GPU (OpenVINO), CUDA, COREML, DML (ONNX), ...")
     ] = "CPU",
     precision: PrecisionOption = Precision.AUTO,
     instruction: InstructionOption = None,
@@ -50,8 +51,13 @@ def add(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", metavar="optimum|openvino", help="As in OpenArc; taken, and not needed."),
+        typer.Option(
+            "--engine",
+            metavar="openvino|onnx",
+            help="What runs it; without it what the folder holds. optimum, as in OpenArc, means openvino.",
+        ),
     ] = None,
+    variant: VariantOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give a model a name, with the device, precision and instruction to run it with.
@@ -61,12 +67,14 @@ def add(
     """
     from yesrank.store import Entry, Store, take_in
 
-    _check_openarc(model_type, engine)
+    engine = _engine(model_type, engine)
     entry = Entry(
         name,
         Path(model_path),
         device=device,
         precision=precision.value if precision else "auto",
+        engine=engine,
+        variant=variant,
         instruction=instruction,
         template=template.value if template else None,
         max_length=max_length,
@@ -84,15 +92,17 @@ def add(
     show_entry(added, "added", as_json=as_json)
 
 
-def _check_openarc(model_type: str | None, engine: str | None) -> None:
+def _engine(model_type: str | None, engine: str | None) -> str | None:
+    """The engine to store. OpenArc's names for its own are taken, and mean what runs here by itself."""
     if model_type not in (None, "rerank"):
         raise InputError(
             "--model-type", f"{model_type!r} is nothing that yesrank runs: it ranks documents", "use rerank"
         )
-    if engine is None:
-        return
-    if engine not in _ENGINES:
+    if engine in _OPENARC:
+        output.note(f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO", style="dim")
+        return None
+    if engine not in (None, "onnx"):
         raise InputError(
-            "--engine", f"{engine!r} is not known", f"leave it out, or use {' or '.join(_ENGINES)}"
+            "--engine", f"{engine!r} is not known", f"leave it out, or use onnx, {' or '.join(_OPENARC)}"
         )
-    output.note(f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO", style="dim")
+    return engine

@@ -7,7 +7,14 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
+from yesrank.cli.options import (
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    VariantOption,
+)
 
 if TYPE_CHECKING:
     from yesrank.bench import BenchResult
@@ -18,6 +25,8 @@ def bench(
     model: ModelOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    engine: EngineOption = None,
+    variant: VariantOption = None,
     documents: Annotated[int, typer.Option("--documents", min=1, help="Documents of a request.")] = 100,
     words: Annotated[int, typer.Option("--words", min=1, help="Mean words of a document.")] = 120,
     repeat: Annotated[
@@ -29,11 +38,13 @@ def bench(
     from yesrank.bench import bench as run
     from yesrank.store import resolve
 
-    entry = resolve(model).overridden(device=device, precision=precision)
+    entry = resolve(model).overridden(device=device, precision=precision, engine=engine, variant=variant)
     result = run(
         str(entry.path),
         device=entry.device,
         precision=entry.precision,
+        engine=entry.engine,
+        variant=entry.variant,
         documents=documents,
         words=words,
         repeat=repeat,

@@ -52,7 +52,7 @@ def eval(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FOLDER[@PRECISION]",
+            metavar="NAME|FOLDER[@PRECISION|@VARIANT]",
             help="A model; may be given again. Without it YESRANK_MODEL, else the built-in small model.",
         ),
     ] = None,
@@ -217,7 +217,8 @@ def _contenders(
     entries = [_entry(model, each, options) for model in models for each in precisions]
     names = [entry.name for entry in entries]
     labels = [
-        entry.name if names.count(entry.name) == 1 else f"{entry.name}@{entry.precision}" for entry in entries
+        entry.name if names.count(entry.name) == 1 else f"{entry.name}@{entry.variant or entry.precision}"
+        for entry in entries
     ]
     if len(set(labels)) < len(labels):
         labels = [f"{label} ({at})" for at, label in enumerate(labels, start=1)]
@@ -225,12 +226,25 @@ def _contenders(
 
 
 def _entry(model: str | None, precision: Precision | None, options: dict[str, Any]) -> "Entry":
+    from yesrank.engine.onnx import VARIANTS
     from yesrank.store import resolve
 
     name, at, suffix = (model or "").rpartition("@")
+    if at and suffix in VARIANTS and precision is None and (entry := _variant(name, suffix, options)):
+        return entry
     if at and suffix in [*Precision] and precision is None:
         model, precision = name, Precision(suffix)
     return resolve(model).overridden(precision=precision, **options)
+
+
+def _variant(model: str, suffix: str, options: dict[str, Any]) -> "Entry | None":
+    """The entry for MODEL@VARIANT, where the model is an ONNX folder; int8 is a precision of others."""
+    from yesrank.models.folder import open_model
+    from yesrank.store import resolve
+
+    entry = resolve(model)
+    asks = entry.engine == "onnx" or entry.variant is not None or open_model(entry.path).kind == "onnx"
+    return entry.overridden(variant=suffix, **options) if asks else None
 
 
 def _bounds(under: Sequence[str], over: Sequence[str], *, compared: bool) -> "list[Bound]":

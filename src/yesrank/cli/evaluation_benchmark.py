@@ -41,6 +41,8 @@ def run_and_show(
             entry.path,
             device=entry.device,
             precision=entry.precision,
+            engine=entry.engine,
+            variant=entry.variant,
             template=asked["template"],
             max_length=asked["max_length"],
             instructions=asked["instruction"],

@@ -50,7 +50,7 @@ def _as_table(found: "Sequence[tuple[Entry, State]]") -> Table:
             Text("\n".join(entry.names)),
             Text(_origin(entry)),
             state.weights or "",
-            Text(f"{entry.device} {entry.precision}"),
+            Text(f"{entry.device} {entry.variant or entry.precision}"),
             output.size(state.bytes) if state.bytes else "-",
             Text(str(entry.path), style="red" if state.problem else ""),
         )

@@ -16,6 +16,13 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+class EngineName(StrEnum):
+    """What runs a model."""
+
+    OPENVINO = "openvino"
+    ONNX = "onnx"
+
+
 class Weights(StrEnum):
     """How converted weights are stored."""
 
@@ -47,11 +54,23 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", "-d", help="OpenVINO device, such as CPU or GPU; the name's own, else CPU."),
+    typer.Option(
+        "--device", "-d", help="CPU, GPU (OpenVINO), CUDA, COREML, DML (ONNX), ...; the name's own, else CPU."
+    ),
 ]
 PrecisionOption = Annotated[
     Precision | None,
-    typer.Option("--precision", "-p", help="Arithmetic of the run; the name's own, else auto."),
+    typer.Option("--precision", "-p", help="Arithmetic of OpenVINO; the name's own, else auto."),
+]
+EngineOption = Annotated[
+    EngineName | None,
+    typer.Option("--engine", help="What runs it; else the name's own, else by what the folder holds."),
+]
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", metavar="q8|q4|...", help="Which ONNX file: int8, q8, fp32, q4, fp16 or q4f16."
+    ),
 ]
 InstructionOption = Annotated[
     str | None, typer.Option("--instruction", "-i", help="What makes a document relevant, in one sentence.")

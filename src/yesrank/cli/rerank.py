@@ -11,6 +11,8 @@ from yesrank.cli import output
 from yesrank.cli.documents import Passage, read_passages
 from yesrank.cli.options import (
     DeviceOption,
+    EngineName,
+    EngineOption,
     InstructionOption,
     JsonOption,
     MaxLengthOption,
@@ -18,6 +20,7 @@ from yesrank.cli.options import (
     Precision,
     PrecisionOption,
     TemplateOption,
+    VariantOption,
 )
 from yesrank.errors import InputError
 
@@ -48,6 +51,8 @@ def rerank(
     model: ModelOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    engine: EngineOption = None,
+    variant: VariantOption = None,
     instruction: InstructionOption = None,
     template: TemplateOption = None,
     max_length: MaxLengthOption = None,
@@ -67,13 +72,17 @@ def rerank(
     if not query.strip():
         raise InputError("query", "it is empty", "give the question as the first argument")
     passages = read_passages(documents or [])
-    with open_reranker(model, device, precision, template, max_length) as reranker:
+    with open_reranker(
+        model, device, precision, template, max_length, engine=engine, variant=variant
+    ) as reranker:
         ranking = reranker.rank(
             query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
         )
-        engine = reranker.info.engine
+        info = reranker.info
     if as_json:
-        output.show_json({"query": query, "engine": engine, **as_data(ranking, passages)})
+        output.show_json(
+            {"query": query, "engine": info.engine, "precision": info.precision, **as_data(ranking, passages)}
+        )
     else:
         output.show(as_table(ranking, passages, logits=logits))
 
@@ -84,6 +93,9 @@ def open_reranker(
     precision: Precision | None,
     template: str | None = None,
     max_length: int | None = None,
+    *,
+    engine: EngineName | None = None,
+    variant: str | None = None,
 ) -> "Reranker":
     """The reranker that the options ask for; says on stderr when it is the built-in one.
 
@@ -95,12 +107,19 @@ def open_reranker(
     if model is None:
         output.note(_BUILT_IN, style="dim")
     entry = resolve(model).overridden(
-        device=device, precision=precision, template=template, max_length=max_length
+        device=device,
+        precision=precision,
+        engine=engine,
+        variant=variant,
+        template=template,
+        max_length=max_length,
     )
     return Reranker(
         entry.path,
         device=entry.device,
         precision=entry.precision,
+        engine=entry.engine,
+        variant=entry.variant,
         instruction=entry.instruction,
         template=entry.template,
         max_length=entry.max_length,

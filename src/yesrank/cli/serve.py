@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yesrank.cli import output
-from yesrank.cli.options import Precision
+from yesrank.cli.options import EngineName, Precision
 from yesrank.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ def serve(
     ] = None,
     precision: Annotated[
         Precision | None, typer.Option("--precision", "-p", help="Instead of the models' own precision.")
+    ] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option("--engine", help="Instead of the models' own engine.")
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option("--variant", metavar="q8|q4|...", help="Instead of the models' own ONNX variant."),
     ] = None,
     cors_origin: Annotated[
         list[str] | None,
@@ -115,6 +122,8 @@ def serve(
         "cors_origins": tuple(cors_origin or ()) or None,
         "device": device,
         "precision": precision and precision.value,
+        "engine": engine and engine.value,
+        "variant": variant,
         "max_queue_tokens": max_queue_tokens,
         "max_queue_requests": max_queue_requests,
         "max_body_bytes": max_body_bytes,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from yesrank.manifest import FILE, sha256
-from yesrank.models.folder import open_model
+from yesrank.models.folder import ModelFolder, engine_for, open_model
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
 from yesrank.store import Entry
@@ -50,6 +50,8 @@ def contender(entry: Entry, label: str) -> Contender:
             entry.path,
             device=entry.device,
             precision=entry.precision,
+            engine=entry.engine,
+            variant=entry.variant,
             instruction=entry.instruction,
             template=entry.template,
             max_length=entry.max_length,
@@ -59,13 +61,24 @@ def contender(entry: Entry, label: str) -> Contender:
         "model": folder_hash(folder.path),
         "device": entry.device,
         "precision": entry.precision,
+        **_chosen(entry),
         "template": entry.template or folder.template.name,
         "instruction": DEFAULT_INSTRUCTION if entry.instruction is None else entry.instruction,
         "max_length": entry.max_length or folder.max_length,
         # another version may compute other logits, and a gate must see that
-        "versions": {name: version(name) for name in ("yesrank", "openvino")},
+        "versions": {name: version(name) for name in ("yesrank", _package(entry, folder))},
     }
     return Contender(label, settings, opened)
+
+
+def _chosen(entry: Entry) -> dict[str, str]:
+    """Engine and variant where they are named: without, settings are what they were before there was a choice."""
+    named = {"chosen_engine": entry.engine, "variant": entry.variant}
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def _package(entry: Entry, folder: ModelFolder) -> str:
+    return {"onnx": "onnxruntime"}.get(entry.engine or engine_for(folder, entry.variant), "openvino")
 
 
 def folder_hash(folder: Path) -> str:

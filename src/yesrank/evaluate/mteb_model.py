@@ -94,6 +94,8 @@ class MtebReranker:
         *,
         device: str = "CPU",
         precision: str = "auto",
+        engine: str | None = None,
+        variant: str | None = None,
         template: str | None = None,
         max_length: int | None = None,
         instructions: Instructions | None = None,
@@ -104,7 +106,13 @@ class MtebReranker:
         """
         length = max_length or min(MAX_LENGTH, open_model(model).limit)
         reranker = Reranker(
-            model, device=device, precision=precision, template=template or TEMPLATE, max_length=length
+            model,
+            device=device,
+            precision=precision,
+            engine=engine,
+            variant=variant,
+            template=template or TEMPLATE,
+            max_length=length,
         )
         return cls(reranker, instructions=instructions)
 

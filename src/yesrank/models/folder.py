@@ -1,6 +1,6 @@
 """What a model folder holds: its manifest where it has one, what can be derived where it has none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         )
     manifest = read_manifest(path)
     if manifest is not None:
-        check_files(path, manifest)
+        check_files(path, _without_absent_variants(path, manifest))
     config = Qwen3Config.from_folder(path)
     encoder = PromptEncoder.from_folder(path)
     limit = min(LIMIT, config.max_position_embeddings)
@@ -106,6 +106,16 @@ def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "convert the checkpoint again") from error
     return rows
+
+
+def _without_absent_variants(path: Path, manifest: Manifest) -> Manifest:
+    """Of the ONNX files, those that are here: each is of use alone, and may have been downloaded alone."""
+    files = {
+        name: entry
+        for name, entry in manifest.files.items()
+        if not name.startswith("onnx/") or (path / name).exists()
+    }
+    return replace(manifest, files=files)
 
 
 def _kind(path: Path) -> str:

@@ -69,6 +69,8 @@ def specs(entries: Sequence[Entry]) -> tuple[ModelSpec, ...]:
             path=entry.path,
             device=entry.device,
             precision=entry.precision,
+            engine=entry.engine,
+            variant=entry.variant,
             instruction=entry.instruction,
             template=entry.template,
             max_length=entry.max_length,

@@ -24,6 +24,8 @@ class ModelSpec:
     path: Path | None = None
     device: str = "CPU"
     precision: str = "auto"
+    engine: str | None = None
+    variant: str | None = None
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
@@ -62,6 +64,8 @@ def open_reranker(spec: ModelSpec) -> Scorer:
         spec.path,
         device=spec.device,
         precision=spec.precision,
+        engine=spec.engine,
+        variant=spec.variant,
         instruction=spec.instruction,
         max_length=spec.max_length,
         template=spec.template,

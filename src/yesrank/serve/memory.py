@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 
+from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError
 from yesrank.manifest import read_manifest
 
@@ -16,6 +17,8 @@ _UNPACKED: Mapping[tuple[str, str], float] = {
     ("int4", "bf16"): 4.0,
     ("bf16", "f32"): 2.0,
 }
+_WIDENED: Mapping[str, float] = {"fp16": 2.0, "q4f16": 1.5}
+"""Growth of ONNX variants at load, where the CPU computes in float32 what is stored as float16."""
 
 
 def available_memory() -> int:
@@ -30,11 +33,17 @@ def available_memory() -> int:
     return available if limit == "max" else max(0, min(available, int(limit) - used + returned))
 
 
-def needed_memory(folder: Path, precision: str = "auto") -> int:
+def needed_memory(
+    folder: Path, precision: str = "auto", *, engine: str | None = None, variant: str | None = None
+) -> int:
     """An estimate of the bytes that a loaded model takes: its weights as they will be held, and an allowance.
 
     0 for a folder that cannot be read or holds no weights: loading it says why.
     """
+    files = variants_of(folder)
+    if files and (engine == "onnx" or variant is not None or not (folder / "openvino_model.bin").exists()):
+        found = next((file for file in files if variant in (None, file.variant)), None)
+        return int(_WIDENED.get(found.variant, 1.0) * found.bytes) + _OVERHEAD if found else 0
     try:
         sizes = [path.stat().st_size for path in folder.iterdir() if _is_weights(path)]
         manifest = read_manifest(folder)

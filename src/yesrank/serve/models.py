@@ -22,9 +22,12 @@ def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]
 
 
 def _overridden(entry: Entry, settings: Settings) -> Entry:
-    if settings.device is None and settings.precision is None:
-        return entry
-    return entry.overridden(device=settings.device, precision=settings.precision)
+    return entry.overridden(
+        device=settings.device,
+        precision=settings.precision,
+        engine=settings.engine,
+        variant=settings.variant,
+    )
 
 
 def _check_distinct(found: tuple[Entry, ...]) -> None:

@@ -42,7 +42,7 @@ class PoolOptions:
     open: Opener = open_reranker
     available: Callable[[], int] = available_memory
     needed: Callable[[ModelSpec], int] = lambda spec: needed_memory(
-        spec.path or builtin_folder(), spec.precision
+        spec.path or builtin_folder(), spec.precision, engine=spec.engine, variant=spec.variant
     )
 
 

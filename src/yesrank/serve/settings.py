@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
+from yesrank.store.entry import ENGINES
 
 PREFIX, KEYS_VARIABLE = "YESRANK_SERVE_", "YESRANK_API_KEYS"
 LOG_FORMATS, LOADS = ("text", "json"), ("first", "all", "none")
@@ -24,9 +26,9 @@ _SHORTEST_KEY = 8
 class Settings:
     """How a server listens, whom it answers, what it refuses. Sizes in bytes, times in seconds.
 
-    names: models or folders to serve; none means all that are stored. device, precision: instead of a stored
-    model's own. max_documents, max_characters: of one request, the latter over its documents and queries;
-    max_document_characters: of one document, far above what any model reads of it.
+    names: models or folders to serve; none means all that are stored. device, precision, engine,
+    variant: instead of a stored model's own. max_documents, max_characters: of one request, the latter over its
+    documents and queries; max_document_characters: of one document, far above what any model reads of it.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
     for its headers. drain_timeout: for accepted work after SIGTERM. idle_unload: None keeps models loaded.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
@@ -39,6 +41,8 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     device: str | None = None
     precision: str | None = None
+    engine: str | None = None
+    variant: str | None = None
     max_queue_tokens: int = 4_000_000
     max_queue_requests: int = 1024
     max_body_bytes: int = 32 * 1024 * 1024
@@ -72,8 +76,9 @@ class Settings:
                 raise InputError(name, "must be more than 0 seconds")
         _one_of("log_format", self.log_format, LOG_FORMATS)
         _one_of("load", self.load, LOADS)
-        if self.precision is not None:
-            _one_of("precision", self.precision, PRECISIONS)
+        for name, known in (("precision", PRECISIONS), ("engine", ENGINES), ("variant", VARIANTS)):
+            if getattr(self, name) is not None:
+                _one_of(name, getattr(self, name), known)
         if self.root_path and not self.root_path.startswith("/"):
             raise InputError("root_path", "must begin with /", "such as --root-path /rerank-service")
         if any(

@@ -7,11 +7,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
 from yesrank.prompt import template_named
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package. A store gives it to no other."""
+
+ENGINES = ("openvino", "onnx")
+"""Those that a name may be run with."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _LONGEST_NAME = 200
@@ -23,7 +27,7 @@ class Entry:
     """A named model folder and how it is to be run.
 
     path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
-    device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
+    engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
     aliases: other names. added: the day on which it was added.
     """
 
@@ -33,6 +37,8 @@ class Entry:
     revision: str | None = None
     device: str = "CPU"
     precision: str = "auto"
+    engine: str | None = None
+    variant: str | None = None
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
@@ -50,6 +56,8 @@ class Entry:
             template_named(self.template)
         if self.max_length is not None and self.max_length < 1:
             raise InputError("max_length", f"must be 1 or more tokens, not {self.max_length}")
+        _one_of("engine", self.engine, ENGINES)
+        _one_of("variant", self.variant, VARIANTS)
         for text in ("device", "precision"):
             if not getattr(self, text).strip():
                 raise InputError(text, "it is empty", "leave it out for the usual choice")
@@ -64,19 +72,27 @@ class Entry:
         *,
         device: str | None = None,
         precision: str | None = None,
+        engine: str | None = None,
+        variant: str | None = None,
         instruction: str | None = None,
         template: str | None = None,
         max_length: int | None = None,
     ) -> Self:
-        """The entry with what is not None in place of its own: what a caller asks for goes before it."""
+        """The entry with what is not None in place of its own: what a caller asks for goes before it.
+
+        Its own engine and variant belong together: where one of them is asked for, the other is not kept.
+        """
+        own = self if engine is None and variant is None else replace(self, engine=None, variant=None)
         asked = {
             "device": device,
             "precision": precision,
+            "engine": engine,
+            "variant": variant,
             "instruction": instruction,
             "template": template,
             "max_length": max_length,
         }
-        return replace(self, **{key: value for key, value in asked.items() if value is not None})  # type: ignore[arg-type]
+        return replace(own, **{key: value for key, value in asked.items() if value is not None})  # type: ignore[arg-type]
 
     def as_table(self) -> dict[str, Any]:
         """The TOML table, without the name and without what is not set."""
@@ -95,7 +111,7 @@ class FieldError(Exception):
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("path", "source", "revision", "device", "precision"), (str, "a string")),
-    **dict.fromkeys(("instruction", "template"), (str, "a string")),
+    **dict.fromkeys(("engine", "variant", "instruction", "template"), (str, "a string")),
     "max_length": (int, "a whole number"),
     "aliases": (list, "a list of strings"),
     "added": (date, "a date such as 2026-01-31"),
@@ -125,6 +141,11 @@ def check_name(field_name: str, name: str) -> None:
     """Raises InputError for a name or alias that cannot be one."""
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise InputError(field_name, f"{name[:_LONGEST_NAME]!r} cannot be a name", _NAME_RULE)
+
+
+def _one_of(field_name: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise InputError(field_name, f"{value!r} is not known", f"use one of: {', '.join(known)}")
 
 
 def _check_kind(key: str, value: object) -> None:

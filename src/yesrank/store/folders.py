@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from yesrank.engine.onnx import variants_of
 from yesrank.errors import YesrankError
 from yesrank.manifest import FILE, check_files, read_manifest
 from yesrank.store.entry import Entry
@@ -34,8 +35,17 @@ def state_of(entry: Entry) -> State:
             check_files(entry.path, manifest)
     except YesrankError as error:
         return State(size, weights, error.message)
-    missing = not (entry.path / _MODEL).is_file()
-    return State(size, weights, f"{entry.path / _MODEL} is missing" if missing else None)
+    return State(size, weights, _missing(entry))
+
+
+def _missing(entry: Entry) -> str | None:
+    """What the entry's engine will look for in vain."""
+    variants = [file.variant for file in variants_of(entry.path)]
+    if entry.variant is not None and entry.variant not in variants:
+        return f"{entry.path} has no ONNX variant {entry.variant}; it has {', '.join(variants) or 'none'}"
+    if (entry.path / _MODEL).is_file() or (variants and entry.engine != "openvino"):
+        return None
+    return f"{entry.path / _MODEL} is missing"
 
 
 def source_of(entry: Entry) -> Path | None:

@@ -41,8 +41,8 @@ def take_in(
 ) -> Entry:
     """Adds `entry` for a folder or hub id, and returns it as it was stored.
 
-    A checkpoint is converted into the folder of converted models, an OpenVINO model is used where it lies; the path,
-    source and revision of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for int8.
+    A checkpoint is converted into the folder of converted models, OpenVINO and ONNX models are used where they lie; the
+    path, source and revision of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for int8.
     Raises InputError, ModelError, ConversionError; after an error nothing is stored.
     """
     store.check_free(entry)
@@ -129,7 +129,7 @@ def _store(store: Store, entry: Entry, weights: str | None, steps: Steps) -> Ent
         return _convert(store, entry, weights or DEFAULT_WEIGHTS, steps)
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
-    _check_ir(entry.path)
+    _check_model(entry, model.kind)
     return store.add(entry)
 
 
@@ -167,8 +167,13 @@ def _is_result(target: Path, entry: Entry, weights: str) -> bool:
     )
 
 
-def _check_ir(path: Path) -> None:
-    """Raises ModelError for an IR that is cut short."""
+def _check_model(entry: Entry, kind: str) -> None:
+    """Raises ModelError for an IR that is cut short, and for an ONNX variant that is not there."""
+    if kind == "onnx" or "onnx" in (entry.engine, entry.variant and "onnx"):
+        from yesrank.engine.onnx import check_variant
+
+        check_variant(entry.path, entry.variant)
+        return
     from yesrank.engine.openvino.files import check_ir
 
-    check_ir(path)
+    check_ir(entry.path)

@@ -7,7 +7,25 @@ from yesrank.engine.base import Engine
 from yesrank.engine.onnx.files import VARIANTS, OnnxFile, variant_file, variants_of
 from yesrank.errors import MissingExtra
 
-__all__ = ["VARIANTS", "OnnxFile", "check_installed", "open_engine", "variant_file", "variants_of"]
+__all__ = [
+    "VARIANTS",
+    "OnnxFile",
+    "check_installed",
+    "check_variant",
+    "open_engine",
+    "variant_file",
+    "variants_of",
+]
+
+
+def check_variant(folder: Path, variant: str | None = None) -> OnnxFile:
+    """The file of a variant (None: the default one), whole and with its data files. Raises as open_engine does."""
+    check_installed()
+    from yesrank.engine.onnx.skim import skim
+
+    file = variant_file(folder, variant)
+    skim(file.path)
+    return file
 
 
 def check_installed() -> None:
