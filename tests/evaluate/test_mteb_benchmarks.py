@@ -71,6 +71,16 @@ def test_our_figure_stands_beside_the_published_one() -> None:
     assert report(complete=False).rows()[1][0] == "average of 1 tasks, not of the benchmark"
 
 
-def test_a_benchmark_and_a_collection_exclude_each_other() -> None:
-    with pytest.raises(InputError, match="it brings its own collections"):
-        CliRunner().invoke(app, ["eval", "folder", "--benchmark", "MLDR"], catch_exceptions=False)
+@pytest.mark.parametrize(
+    "options",
+    [["folder"], ["--limit", "3"], ["--split", "dev"], ["--fuse", "0.5"], ["--again"], ["--language", "de"]],
+    ids=lambda options: options[0].strip("-"),
+)
+def test_options_of_a_collection_are_refused_for_a_benchmark(options: list[str]) -> None:
+    with pytest.raises(InputError, match="a benchmark brings its own collections"):
+        CliRunner().invoke(app, ["eval", *options, "--benchmark", "MLDR"], catch_exceptions=False)
+
+
+def test_options_of_a_benchmark_are_refused_for_a_collection() -> None:
+    with pytest.raises(InputError, match="it belongs to a benchmark"):
+        CliRunner().invoke(app, ["eval", "folder", "--task", "CosQA"], catch_exceptions=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from yesrank.evaluate.gate import Comparison
     from yesrank.store import Entry
 
+_SPLIT = "test"
 _Files = tuple[Path | None, Path | None, Path | None]
 
 
@@ -35,7 +36,7 @@ def eval(
         ),
     ] = None,
     *,
-    split: Annotated[str, typer.Option("--split", help="Which judgments: qrels/SPLIT.tsv.")] = "test",
+    split: Annotated[str, typer.Option("--split", help="Which judgments: qrels/SPLIT.tsv.")] = _SPLIT,
     corpus: Annotated[Path | None, typer.Option("--corpus", help="Documents: JSONL, or id TAB text.")] = None,
     queries: Annotated[Path | None, typer.Option("--queries", help="Queries: JSONL, or id TAB text.")] = None,
     qrels: Annotated[
@@ -141,51 +142,104 @@ def eval(
     precisions are also compared with each other on the same candidates.
     """
     options = {"device": device, "instruction": instruction, "template": template, "max_length": max_length}
+    own = {
+        "collection": collection, "corpus": corpus, "queries": queries, "qrels": qrels, "run": run,
+        "split": split if split != _SPLIT else None, "language": language, "limit": limit, "fuse": fuse,
+        "compare": compare, "first_stage_only": first_stage_only, "scores": scores, "again": again,
+        "save_run": save_run, "html": html, "fail_under": fail_under, "fail_over": fail_over,
+    }  # fmt: skip
+    of_benchmark = {"task": task, "first_stage": first_stage, "keep": keep}
     if benchmark is not None:
+        _refuse(own, "a benchmark brings its own collections and measures", "leave it out with --benchmark")
         from yesrank.cli.evaluation_benchmark import run_and_show
 
-        if any((collection, corpus, queries, qrels, run, compare, fail_under, fail_over, html, save_run)):
-            raise InputError("benchmark", "it brings its own collections", "see docs/evaluation.md, MTEB")
-        benchmarked = model or (os.environ.get("YESRANK_MODEL"),)
-        entries = [
-            _entry(name, each, {"device": device}) for name in benchmarked for each in precision or (None,)
-        ]
+        entries = _entries(_models(model), precision or (None,), {"device": device})
         run_and_show(benchmark, entries, options, first_stage, task or (), keep, top_k=top_k, as_json=as_json)
         return
-    from yesrank.cli.evaluation_output import as_data, save_runs, show_evaluation
-    from yesrank.cli.evaluation_progress import progress
-    from yesrank.evaluate import ScoreStore, default_path, evaluate
-    from yesrank.evaluate.bounds import broken
-    from yesrank.evaluate.gate import compare as beside
-
-    bounds = _bounds(fail_under or [], fail_over or [], compared=compare is not None)
+    _refuse(of_benchmark, "it belongs to a benchmark", "name one with --benchmark, or leave it out")
     if compare and (model or precision or first_stage_only):
         raise InputError(
             "compare", "it names the models itself", "leave out --model, --precision, --first-stage-only"
         )
+    bounds = _bounds(fail_under or [], fail_over or [], compared=compare is not None)
     _check_targets(html)
     judged = _collection(collection, (corpus, queries, qrels), split).first(limit)
-    first = _first_stage(judged, run, language)
-    names: Sequence[str | None] = compare or model or (os.environ.get("YESRANK_MODEL"),)
-    contenders = [] if first_stage_only else _contenders(names, precision or (None,), options)
+    contenders = (
+        [] if first_stage_only else _contenders(compare or _models(model), precision or (None,), options)
+    )
+    found = _measure(
+        judged, _first_stage(judged, run, language), contenders, scores, top_k=top_k, fusion=fuse, again=again
+    )
+    comparison = _comparison(found) if compare else None
+    _show(found, comparison, save_run, html, as_json=as_json)
+    _hold(bounds, found, comparison)
+
+
+def _refuse(options: dict[str, Any], why: str, next_step: str) -> None:
+    """Raises InputError for the first option that was given."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise InputError(name, why, next_step)
+
+
+def _models(given: Sequence[str] | None) -> Sequence[str | None]:
+    return given or (os.environ.get("YESRANK_MODEL"),)
+
+
+def _measure(
+    judged: "Collection",
+    first: "FirstStage",
+    contenders: "list[Contender]",
+    scores: Path | None,
+    *,
+    top_k: int,
+    fusion: float | None,
+    again: bool,
+) -> "Evaluation":
+    from yesrank.cli.evaluation_progress import progress
+    from yesrank.evaluate import ScoreStore, default_path, evaluate
+
     about = f"{judged.name}: {len(judged.documents)} documents, {len(judged.qrels)} judged queries"
     output.note(f"{about}; {first.how}", style="dim")
     with ScoreStore(scores or default_path()) as store:
-        found = evaluate(
-            judged, first, contenders, store, top_k=top_k, fusion=fuse, again=again, bar=progress
+        return evaluate(
+            judged, first, contenders, store, top_k=top_k, fusion=fusion, again=again, bar=progress
         )
-    models = [system for system in found.systems if system.model]
-    comparison = beside(models[0], models[1]) if compare else None
+
+
+def _comparison(found: "Evaluation") -> "Comparison":
+    from yesrank.evaluate.gate import compare
+
+    one, other = (system for system in found.systems if system.model)
+    return compare(one, other)
+
+
+def _show(
+    found: "Evaluation",
+    comparison: "Comparison | None",
+    runs: Path | None,
+    report: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from yesrank.cli.evaluation_output import as_data, save_runs, show_evaluation
+
     for note in found.notes:
         output.note(f"note: {note}")
-    if save_run:
-        save_runs(save_run, found)
-    if html:
-        _write_report(html, found, comparison)
+    if runs:
+        save_runs(runs, found)
+    if report:
+        _write_report(report, found, comparison)
     if as_json:
         output.show_json(as_data(found, comparison))
     else:
         show_evaluation(found, comparison)
+
+
+def _hold(bounds: "list[Bound]", found: "Evaluation", comparison: "Comparison | None") -> None:
+    """Raises VerificationFailed where a figure is outside its bound."""
+    from yesrank.evaluate.bounds import broken
+
     if failures := broken(bounds, found, comparison):
         raise VerificationFailed("; ".join(failures), "the bounds are those of --fail-under and --fail-over")
 
@@ -214,7 +268,7 @@ def _contenders(
 ) -> "list[Contender]":
     from yesrank.evaluate import contender
 
-    entries = [_entry(model, each, options) for model in models for each in precisions]
+    entries = _entries(models, precisions, options)
     names = [entry.name for entry in entries]
     labels = [
         entry.name if names.count(entry.name) == 1 else f"{entry.name}@{entry.variant or entry.precision}"
@@ -223,6 +277,12 @@ def _contenders(
     if len(set(labels)) < len(labels):
         labels = [f"{label} ({at})" for at, label in enumerate(labels, start=1)]
     return [contender(entry, label) for entry, label in zip(entries, labels, strict=True)]
+
+
+def _entries(
+    models: Sequence[str | None], precisions: Sequence[Precision | None], options: dict[str, Any]
+) -> "list[Entry]":
+    return [_entry(model, each, options) for model in models for each in precisions]
 
 
 def _entry(model: str | None, precision: Precision | None, options: dict[str, Any]) -> "Entry":
