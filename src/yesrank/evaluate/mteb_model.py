@@ -169,8 +169,8 @@ class MtebReranker:
             "modalities": ["text"],
             "experiment_kwargs": {
                 "precision": info.precision,
-                "template": self.reranker._template.name,
-                "max_length": str(self.reranker._max_length),
+                "template": self.reranker.template.name,
+                "max_length": str(self.reranker.max_length),
                 # another version may compute other logits; its results are not to be taken for this one's
                 "yesrank": version("yesrank"),
                 **self._details,

@@ -51,8 +51,8 @@ def _settings(reranker: Reranker, instruction: str) -> Mapping[str, object]:
         "device": info.device,
         "engine": info.engine,
         "ran": info.precision,
-        "template": reranker._template.name,
-        "max_length": reranker._max_length,
+        "template": reranker.template.name,
+        "max_length": reranker.max_length,
         "instruction": instruction,
         "versions": {name: version(name) for name in ("yesrank", "openvino")},
     }

@@ -10,11 +10,9 @@ from typing import Self
 import numpy as np
 
 from yesrank import head
-from yesrank.checkpoint import Checkpoint
-from yesrank.engine.base import Engine
-from yesrank.engine.reference import ReferenceEngine
-from yesrank.errors import EngineError, InputError, ModelError
-from yesrank.models.folder import ENGINES, ModelFolder, engine_for, head_rows, open_model
+from yesrank.errors import EngineError, InputError
+from yesrank.models.engines import open_engine
+from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, PairScores, Progress, Prompt, Ranking
@@ -30,7 +28,7 @@ class Reranker:
     instruction: the default one. max_length: tokens of a whole prompt; longer documents are cut, never the query.
     template: card, chat or onnx-card. engine: openvino, onnx, or reference for the slow numpy engine on an unconverted
     checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the
-    best one for a CPU that is there. Naming a variant asks for onnx.
+    best one for a CPU that is there. Naming a variant asks for onnx. Attributes: folder, template and max_length, as in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
     """
@@ -48,11 +46,13 @@ class Reranker:
         variant: str | None = None,
     ) -> None:
         self.folder = open_model(model)
-        self._template = template_named(template) if template else self.folder.template
+        self.template = template_named(template) if template else self.folder.template
         self._instruction = DEFAULT_INSTRUCTION if instruction is None else _text("instruction", instruction)
-        self._max_length = _max_length(self.folder, max_length)
+        self.max_length = _max_length(self.folder, max_length)
         self._encoder = PromptEncoder.from_folder(self.folder.path)
-        self._engine = _open_engine(self.folder, engine, variant, device, precision)
+        self._engine = open_engine(
+            self.folder, device=device, precision=precision, engine=engine, variant=variant
+        )
         self._rows = head_rows(self.folder, self._engine)
 
     @property
@@ -125,8 +125,8 @@ class Reranker:
         max_document_tokens cuts each document to so many of its own tokens, besides max_length. Raises InputError.
         """
         chosen = self._instruction if instruction is None else _text("instruction", instruction)
-        around = frame(self._template, chosen, _text("query", query))
-        return self._encoder.prompts(around, documents, self._max_length, max_document_tokens)
+        around = frame(self.template, chosen, _text("query", query))
+        return self._encoder.prompts(around, documents, self.max_length, max_document_tokens)
 
     def logits(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """float32 [N], NaN and infinity included: for callers that check each row themselves. Raises EngineError."""
@@ -164,36 +164,6 @@ class Reranker:
 
 
 _EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
-
-
-def _open_engine(
-    folder: ModelFolder, engine: str | None, variant: str | None, device: str, precision: str
-) -> Engine:
-    chosen = engine or engine_for(folder, variant)
-    if chosen not in ENGINES:
-        raise InputError("engine", f"{chosen!r} is not known", f"use one of: {', '.join(ENGINES)}")
-    if chosen == "reference":
-        return ReferenceEngine(Checkpoint(folder.path))
-    if chosen == "onnx":
-        if precision != "auto":
-            raise InputError(
-                "precision",
-                f"ONNX files have their own, so {precision} cannot be had",
-                "choose a variant instead",
-            )
-        from yesrank.engine.onnx import open_engine as open_onnx
-
-        return open_onnx(folder.path, device=device, variant=variant)
-    if variant is not None:
-        raise InputError("variant", "only ONNX files have variants", "leave it out, or use the engine onnx")
-    if folder.kind != "openvino":
-        raise ModelError(
-            f"{folder.path} holds no OpenVINO model",
-            f"convert the checkpoint: yesrank convert CHECKPOINT FOLDER; the folder's own kind is {folder.kind}",
-        )
-    from yesrank.engine.openvino import open_engine
-
-    return open_engine(folder.path, device=device, precision=precision)
 
 
 def _max_length(folder: ModelFolder, asked: int | None) -> int:
