@@ -28,7 +28,8 @@ class Reranker:
     instruction: the default one. max_length: tokens of a whole prompt; longer documents are cut, never the query.
     template: card, chat or onnx-card. engine: openvino, onnx, or reference for the slow numpy engine on an unconverted
     checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the
-    best one for a CPU that is there. Naming a variant asks for onnx. Attributes: folder, template and max_length, as in use.
+    best one for a CPU that is there. Naming a variant asks for onnx.
+    The attributes folder, template and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
     """
