@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from training.finetune import card, export, ranking
-from training.finetune.examples import Example, Pool, build, counts, split, without
-from training.finetune.groups import Groups
+from training.finetune.data import Data, read
+from training.finetune.examples import Example, counts
 from training.finetune.hardware import Hardware, choose
-from training.finetune.loop import Loop, Plan
+from training.finetune.loop import Group, Loop, Plan, Progress
 from training.finetune.loss import Figures
-from training.finetune.mining import mine_bm25, sift
-from training.finetune.pairs import read_corpus, read_sources
+from training.finetune.mining import sift
 from training.finetune.ranker import LARGE, Ranker
 from training.finetune.runfolder import RunFolder
 from training.finetune.settings import Settings
@@ -25,8 +24,6 @@ from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.staging import staged
 from yesrank.errors import ModelNotFound
-from yesrank.evaluate.words import detect
-from yesrank.prompt import template_named
 from yesrank.store.resolve import HUB_ID
 from yesrank.tokens import PromptEncoder
 
@@ -34,46 +31,26 @@ _KEPT = 16  # mined negatives of a query that are left after sifting
 _EPOCHS, _RANK = 2.0, 16
 _RATE, _LARGE_FULL_RATE = 2e-4, 1e-5
 _TELL_EVERY = 500  # queries
-
-
-@dataclass(slots=True)
-class Data:
-    """What is trained on and what is held out. notes: what is odd, with counts."""
-
-    pool: Pool
-    training: list[Example]
-    held_out: list[Example]
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """rank: of the adapters, or None for all weights."""
-
-    rank: int | None
-    rate: float
-
-    def __str__(self) -> str:
-        kind = f"LoRA of rank {self.rank} on every matrix of the layers" if self.rank else "all weights"
-        return f"{kind}, learning rate {self.rate:g}"
+_UNCHANGED = (
+    "No look at the held-out groups was better than the start, so the weights are those of the source."
+)
 
 
 def run(settings: Settings) -> None:
-    """Fine-tunes, and writes `settings.out`. Raises YesrankError, or Stopped where asked to stop."""
+    """Fine-tunes, and writes `settings.out`. Raises YesrankError, or loop.Stopped where asked to stop."""
     hardware = choose(settings.device, settings.precision)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     source = find_checkpoint(settings.model)
-    checkpoint = Checkpoint(source)
-    method = _method(settings, sum(map(math.prod, qwen3.tensors(checkpoint.config).values())))
-    groups, data = _prepare(settings, PromptEncoder.from_folder(source))
+    shapes = qwen3.tensors(Checkpoint(source).config)
+    data = read(settings, PromptEncoder.from_folder(source))
     with closing(RunFolder(settings.out, settings.identity(), restart=settings.restart)) as folder:
         for note in data.notes:
             folder.note("note", note)
         torch.manual_seed(settings.seed)
-        job = _Job(settings, source, method, hardware, groups, data, folder)
-        job.train()
-        job.finish()
+        method = Method.of(settings, sum(map(math.prod, shapes.values())))
+        job = _Job(settings, source, method, hardware, data, folder)
+        job.finish(*job.train())
         folder.remove()
 
 
@@ -93,35 +70,23 @@ def find_checkpoint(model: str) -> Path:
     return hub.cached(model) if repository is None else hub.download(repository)
 
 
-def _method(settings: Settings, size: int) -> Method:
-    large = size > LARGE
-    rank = settings.lora or (None if settings.full or not large else _RANK)
-    return Method(rank, settings.lr or (_LARGE_FULL_RATE if large and not rank else _RATE))
+@dataclass(frozen=True, slots=True)
+class Method:
+    """rank: of the adapters, or None for all weights."""
 
+    rank: int | None
+    rate: float
 
-def _prepare(settings: Settings, encoder: PromptEncoder) -> tuple[Groups, Data]:
-    """Reads everything, before anything is computed that takes long."""
-    source = read_sources(settings.pairs, split=settings.split, positive_from=settings.positive_from)
-    pool = Pool()
-    examples, notes = build(pool, source.lines, settings.instruction)
-    if settings.dev_file:
-        held_source = read_sources([settings.dev_file], positive_from=settings.positive_from)
-        held_out, more = build(pool, held_source.lines, settings.instruction)
-        training = without(examples, held_out)
-        notes += [*held_source.notes, *more]
-        if len(training) < len(examples):
-            notes.append(
-                f"dev: {len(examples) - len(training)} pairs have a held-out query and are not trained on"
-            )
-    else:
-        training, held_out = split(examples, settings.dev_share, settings.seed)
-    corpus = [*source.corpus, *(read_corpus(settings.corpus) if settings.corpus else ())]
-    for text in corpus:
-        pool.add(text)
-    template = template_named(settings.template)
-    groups = Groups(pool, encoder, template, settings.max_length, settings.negatives, settings.seed)
-    groups.check([*training, *held_out])
-    return groups, Data(pool, training, held_out, [*source.notes, *notes])
+    @classmethod
+    def of(cls, settings: Settings, size: int) -> Method:
+        """What was asked for, or what suits a model of so many parameters."""
+        large = size > LARGE
+        rank = settings.lora or (None if settings.full or not large else _RANK)
+        return cls(rank, settings.lr or (_LARGE_FULL_RATE if large and not rank else _RATE))
+
+    def __str__(self) -> str:
+        kind = f"LoRA of rank {self.rank} on every matrix of the layers" if self.rank else "all weights"
+        return f"{kind}, learning rate {self.rate:g}"
 
 
 @dataclass(slots=True)
@@ -130,85 +95,81 @@ class _Job:
     source: Path
     method: Method
     hardware: Hardware
-    groups: Groups
     data: Data
     folder: RunFolder
-    task: ranking.Task | None = None
-    loop: Loop | None = None
 
-    def train(self) -> None:
-        """From the source to the best weights, in `loop`."""
-        self._mine()
-        if self.settings.eval:
-            self.task = ranking.Task.read(self.settings.eval, self.settings.eval_top_k)
+    def train(self) -> tuple[Loop, ranking.Task | None]:
+        """From the source to the best weights; they are in the loop's ranker."""
+        settings = self.settings
+        if settings.mine != "none":
+            self._mine()
+        task = ranking.Task.read(settings.eval, settings.eval_top_k) if settings.eval else None
         ranker = Ranker(self.source, self.hardware, rank=self.method.rank)
         trained = sum(each.numel() for each in ranker.trained().values())
         text = f"{self.method}; {trained:,} parameters are trained of {ranker.size:,}; {self.hardware}"
-        self.folder.note("model", text, source=self.settings.model)
-        if self.settings.mine == "self":
+        self.folder.note("model", text, source=settings.model)
+        if settings.mine == "self":
             self._sift(ranker)
-        held_out = self.groups.held_out(self.data.held_out)
-        self._measure_before(ranker)
-        self.loop = Loop(ranker, self._plan(), held_out, self.folder)
-        self._judge_start()
-        batches = self.groups.training(self.data.training, self.settings.batch, self.loop.progress.step)
-        self.loop.train(batches)
-        self.loop.restore_best()
+        if task and self.folder.facts("ranking") is None:
+            self.folder.note("ranking", f"scoring {task.pairs} documents of {task.collection.name}")
+            self.folder.keep("ranking", ranking.reranked(task, ranker, self._prompts()))
+        held_out = self.data.groups.held_out(self.data.held_out)
+        loop = Loop(ranker, self._plan(), held_out, self.folder)
+        if loop.progress.step == 0:
+            self._judge_start(loop)
+        loop.train(self.data.groups.training(self.data.training, settings.batch, loop.progress.step))
+        loop.restore_best()
+        return loop, task
 
-    def finish(self) -> None:
-        """Writes the folder, and measures what was written."""
-        assert self.loop is not None
-        loop, out = self.loop, self.settings.out
-        with staged(out, export.needed_bytes(self.source)) as target:
-            unchanged = loop.progress.best_loss is not None and loop.progress.best_step == 0
+    def finish(self, loop: Loop, task: ranking.Task | None) -> None:
+        """Writes the folder, measures what was written, and only then shows it."""
+        with staged(self.settings.out, export.needed_bytes(self.source)) as target:
+            unchanged = loop.best_is_start
             export.write(self.source, target, {} if unchanged else loop.ranker.weights())
-            peak = self.hardware.peak_bytes()
-            held_out, progress = loop.held_out, loop.progress
-            self.loop = None
-            del loop  # the trained model need not stay beside the written one
+            peak, held_out, progress = self.hardware.peak_bytes(), loop.held_out, loop.progress
+            loop.free()  # the trained model need not stay beside the written one
             ranker = Ranker(target, self.hardware, frozen=True)
-            after = _figures(ranker, held_out)
-            found = self._measure_after(ranker)
+            after = Figures.of(torch.tensor(ranker.score(group)) for group in held_out) if held_out else None
+            found = self._measure(ranker, task) if task else None
             if unchanged:
-                self.data.notes.append(
-                    "No look at the held-out groups was better than the start: weights unchanged."
-                )
-            result = card.Result(
-                settings=self.settings,
-                method=str(self.method),
-                hardware=str(self.hardware),
-                data={"training": counts(self.data.training), "held out": counts(self.data.held_out)},
-                documents=len(self.data.pool.documents),
-                progress=progress,
-                peak_bytes=peak,
-                before=Figures(**before) if (before := self.folder.facts("before")) else None,
-                after=after,
-                collection=found,
-                notes=self.data.notes,
-            )
+                self.data.notes.append(_UNCHANGED)
+                self.folder.note("note", _UNCHANGED)
+            result = self._result(progress, peak, after, found)
             (target / "README.md").write_text(card.text(result), encoding="utf-8")
-            values = {"held_out": after.values() if after else None, "collection": found}
-            text = f"written: {out} (weights of step {progress.best_step if after else progress.step})"
-            self.folder.note("done", text, step=progress.step, peak_bytes=peak, **values)
+            step = progress.best_step if after else progress.step
+            self.folder.note(
+                "done", f"{self.settings.out}: weights of step {step}", step=step, peak_bytes=peak,
+                held_out=after and after.values(), collection=found,
+            )  # fmt: skip
             self.folder.copy_log(target)
 
-    def _mine(self) -> None:
-        if self.settings.mine == "none":
-            return
-        language = detect(self.data.pool.documents)
-        both = [*self.data.training, *self.data.held_out]
-        size = len(self.data.pool.documents)
-        text = f"BM25 looks for negatives of {len(both)} pairs in {size} documents ({language})"
-        self.folder.note("mining", text)
-        both = mine_bm25(self.data.pool, both)
-        self.data.training, self.data.held_out = (
-            both[: len(self.data.training)],
-            both[len(self.data.training) :],
+    def _result(
+        self, progress: Progress, peak: int, after: Figures | None, found: dict[str, object] | None
+    ) -> card.Result:
+        before = self.folder.facts("before")
+        return card.Result(
+            settings=self.settings,
+            method=str(self.method),
+            hardware=str(self.hardware),
+            data={"training": counts(self.data.training), "held out": counts(self.data.held_out)},
+            documents=len(self.data.pool.documents),
+            progress=progress,
+            peak_bytes=peak,
+            before=Figures(**before) if before else None,
+            after=after,
+            collection=found,
+            notes=self.data.notes,
         )
+
+    def _mine(self) -> None:
+        pairs = len(self.data.training) + len(self.data.held_out)
+        documents = len(self.data.pool.documents)
+        self.folder.note("mining", f"BM25 looks for negatives of {pairs} pairs among {documents} documents")
+        self.data.mine()
 
     def _sift(self, ranker: Ranker) -> None:
         """The model's own opinion of BM25's hits. Held-out groups keep BM25's: the start would look perfect there."""
-        known = self.folder.facts("mined")
+        known: list[Sequence[int]] | None = self.folder.facts("mined")
         if known is None:
             known = []
             for example in self.data.training:
@@ -217,64 +178,51 @@ class _Job:
                         f"the model looks at its negatives: {len(known)} of {len(self.data.training)} pairs"
                     )
                     self.folder.note("mining", text)
-                sifted = sift(
-                    example, lambda *group: self._probabilities(ranker, *group), self.settings.guard, _KEPT
-                )
-                known.append(sifted.mined)
+                known.append(sift(example, ScoreGroup(ranker, self.data), self.settings.guard, _KEPT).mined)
             self.folder.keep("mined", known)
-        dropped = sum(len(each.mined) for each in self.data.training) - sum(map(len, known))
-        self.folder.note(
-            "mining", f"{dropped} mined negatives were dropped by the guard or for the better ones"
-        )
-        pairs = zip(self.data.training, known, strict=True)
-        self.data.training = [replace(example, mined=tuple(mined)) for example, mined in pairs]
-
-    def _probabilities(self, ranker: Ranker, example: Example, places: Sequence[int]) -> list[float]:
-        logits = torch.tensor(ranker.score(self.groups.prompts(example, places)), dtype=torch.float64)
-        found: list[float] = logits.sigmoid().tolist()
-        return found
+        fewer = self.data.mined(known)
+        self.folder.note("mining", f"{fewer} of BM25's were left out: too much like an answer, or too easy")
 
     def _plan(self) -> Plan:
-        settings = self.settings
+        settings, pairs = self.settings, len(self.data.training)
         steps = settings.steps
         if steps is None and settings.minutes is None:
-            steps = math.ceil((settings.epochs or _EPOCHS) * len(self.data.training) / settings.batch)
+            steps = math.ceil((settings.epochs or _EPOCHS) * pairs / settings.batch)
         seconds = settings.minutes * 60 if settings.minutes else None
-        text = f"{len(self.data.training)} pairs to train on, {len(self.data.held_out)} held out; "
-        text += f"{steps} steps" if steps else f"{settings.minutes:g} minutes"
+        length = f"{steps} steps" if steps else f"{settings.minutes:g} minutes"
+        text = f"{pairs} pairs to train on, {len(self.data.held_out)} held out; {length}"
         self.folder.note("plan", text, steps=steps, seconds=seconds)
         return Plan(self.method.rate, settings.bce, settings.evaluations, settings.save_every, steps, seconds)
 
-    def _judge_start(self) -> None:
+    def _judge_start(self, loop: Loop) -> None:
         """The start is the first candidate for the best weights."""
-        assert self.loop is not None
-        if self.loop.held_out and self.loop.progress.step == 0 and self.loop.progress.best_loss is None:
-            figures = self.loop.figures()
+        if loop.held_out:
+            figures = loop.figures()
             self.folder.keep("before", figures.values())
-            self.loop.progress.best_loss = figures.loss
+            loop.progress.best_loss = figures.loss
             self.folder.note("held out", f"step 0: held out: {figures}", step=0, **figures.values())
 
-    def _measure_before(self, ranker: Ranker) -> None:
-        if self.task and self.folder.facts("ranking") is None:
-            self.folder.note("ranking", f"scoring {self.task.pairs} documents of {self.task.collection.name}")
-            self.folder.keep("ranking", ranking.reranked(self.task, ranker, self._prompts()))
-
-    def _measure_after(self, ranker: Ranker) -> dict[str, object] | None:
-        if self.task is None:
-            return None
-        after = ranking.reranked(self.task, ranker, self._prompts())
-        found = ranking.summary(self.task, self.folder.facts("ranking"), after)
+    def _measure(self, ranker: Ranker, task: ranking.Task) -> dict[str, object]:
+        after = ranking.reranked(task, ranker, self._prompts())
+        found = ranking.summary(task, self.folder.facts("ranking"), after)
         means = {name: found[name][0] for name in ("BM25", "before", "after")}  # type: ignore[index]
         text = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-        self.folder.note("ranking", f"nDCG@10 on {self.task.collection.name}: {text}")
+        self.folder.note("ranking", f"nDCG@10 on {task.collection.name}: {text}")
         return found
 
     def _prompts(self) -> ranking.Prompts:
-        groups = self.groups
+        groups = self.data.groups
         return ranking.Prompts(groups.encoder, groups.template, self.settings.instruction, groups.max_length)
 
 
-def _figures(ranker: Ranker, held_out: Sequence[Sequence[object]]) -> Figures | None:
-    if not held_out:
-        return None
-    return Figures.of(torch.tensor(ranker.score(group)) for group in held_out)  # type: ignore[arg-type]
+@dataclass(frozen=True, slots=True)
+class ScoreGroup:
+    """The model as mining.sift calls it."""
+
+    ranker: Ranker
+    data: Data
+
+    def __call__(self, example: Example, places: Sequence[int]) -> list[float]:
+        group: Group = self.data.groups.prompts(example, places)
+        found: list[float] = torch.tensor(self.ranker.score(group), dtype=torch.float64).sigmoid().tolist()
+        return found

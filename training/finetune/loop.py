@@ -100,10 +100,19 @@ class Loop:
         """Held-out figures of the weights as they are."""
         return Figures.of(torch.tensor(self.ranker.score(group)) for group in self.held_out)
 
+    @property
+    def best_is_start(self) -> bool:
+        """Whether no look at the held-out groups was better than the first."""
+        return self.progress.best_loss is not None and self.progress.best_step == 0
+
     def restore_best(self) -> None:
-        """Puts the kept weights into the model. Those of the start (best_step 0) are not kept."""
+        """Puts the kept weights into the model; those of the start are not kept, they are the source's."""
         if self.progress.best_step not in (0, self.progress.step) and (best := self.run.load_best()):
             _put(self.ranker, best["weights"])
+
+    def free(self) -> None:
+        """Lets go of the model and what belongs to it."""
+        del self.ranker, self.optimizer
 
     def _step(self, batch: list[list[Prompt]], done: float) -> None:
         rate = self.plan.learning_rate(done)

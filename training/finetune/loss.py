@@ -39,7 +39,7 @@ class Figures:
             rank = 1 + int((logits[1:] >= logits[0]).sum())
             rows.append((softmax_loss(logits).item(), binary_loss(logits).item(), float(rank == 1), 1 / rank))
         means = torch.tensor(rows, dtype=torch.float64).mean(0).tolist()
-        return cls(*means, groups=len(rows))
+        return cls(*means, len(rows))
 
     def values(self) -> dict[str, float]:
         """As JSON."""

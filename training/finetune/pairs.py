@@ -139,6 +139,9 @@ def _pair(value: Mapping[str, Any], query: str, instruction: str | None, place: 
 
 
 def _judged(value: Mapping[str, Any], place: str) -> tuple[str, float]:
+    if not any(name in value for name in _DOCUMENT):
+        has = ", ".join(map(repr, value))
+        raise InputError("pairs", f"{place} has neither 'positive' nor 'document'; it has {has}", _FORM)
     text = _text(_one(value, _DOCUMENT, place), "pairs", place, "the document")
     label = _one(value, _LABEL, place)
     if not isinstance(label, int | float) or math.isnan(label):  # true and false count as 1 and 0

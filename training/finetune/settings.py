@@ -14,15 +14,8 @@ from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES
 MINING = ("bm25", "self", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "bf16", "f32")
-_WHERE = (
-    "out",
-    "device",
-    "threads",
-    "save_every",
-    "restart",
-    "eval",
-    "eval_top_k",
-)  # do not change what is learnt
+_WHERE = ("out", "pairs", "device", "threads", "save_every", "restart")
+"""Options that do not change what is learnt; the files count by their content."""
 
 
 @dataclass(frozen=True, slots=True)
