@@ -158,7 +158,7 @@ def refuse_overflow(name: str, stored: Array) -> None:
     if not (np.abs(stored) <= _F16_MAX).all():
         raise ConversionError(
             f"{name} holds values too large for float16",
-            "convert with weights bf16, which has float32's range",
+            "ask for a type with float32's range: weights bf16 (OpenVINO), variant fp32 (ONNX)",
         )
 
 

@@ -87,10 +87,11 @@ def _stored_row(
     scales = _found(tensors, f"{name}.scale")[row]
     scale = widen(np.asarray(scales))[:, None]
     if kind == "b8":
-        levels, most = widen(np.asarray(values[row])) - np.float32(128), 127
+        levels, most, steps = widen(np.asarray(values[row])) - np.float32(128), 127, 0.501
     else:
-        levels, most = _levels(tensors, name, row), 15
-    bound = scale * 0.501
+        # the outermost fifth of a range of 15 steps may be cut off: 15 / 0.8 - 15, and rounding
+        levels, most, steps = _levels(tensors, name, row), 15, 3.75 + 0.51
+    bound = scale * np.float32(steps)
     if scales.dtype == np.float16:
         bound = bound + most * (scale * _F16_ROUNDING + _F16_STEP)
     return levels * scale, np.broadcast_to(bound, levels.shape).reshape(-1)[: source.size]

@@ -14,7 +14,7 @@ import numpy as np
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.onnx.graph import MICROSOFT, Dimension, Graph
-from yesrank.convert.onnx.matrices import Matrices
+from yesrank.convert.onnx.matrices import Matrices, narrowed
 from yesrank.convert.onnx.pack import Packer
 from yesrank.convert.onnx.padding import BATCH, PAST, SEQUENCE, TOTAL, Padding
 from yesrank.convert.onnx.stored import Stored
@@ -174,7 +174,7 @@ class _Builder:
         shape = self._checkpoint.shape(name)
 
         def read() -> tuple[np.ndarray, ...]:
-            return (self._checkpoint.float32(name).astype(dtype),)
+            return (narrowed(name, self._checkpoint.float32(name), dtype),)
 
         return self._graph.add(Stored(name, dtype, shape, read))
 

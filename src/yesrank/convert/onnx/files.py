@@ -52,17 +52,15 @@ def data_file(file: str, number: int) -> str:
     return f"{file}_data" + (f"_{number}" if number else "")
 
 
-def layout(
-    tensors: Sequence[Stored], single: int = SINGLE_FILE_LIMIT, limit: int = DATA_FILE_LIMIT
-) -> Layout:
-    """Plans one file where all tensors together have at most `single` bytes, else data files of at most `limit`."""
-    if sum(tensor.nbytes for tensor in tensors) <= single:
+def layout(tensors: Sequence[Stored]) -> Layout:
+    """Plans one file where all tensors together keep to SINGLE_FILE_LIMIT, else data files of DATA_FILE_LIMIT."""
+    if sum(tensor.nbytes for tensor in tensors) <= SINGLE_FILE_LIMIT:
         return Layout(tuple(tensors), ())
-    external = []
+    external: list[tuple[Stored, int, int]] = []
     number, end = 0, 0
     for tensor in (tensor for tensor in tensors if tensor.nbytes > _INLINE):
         offset = -(-end // _ALIGNMENT) * _ALIGNMENT
-        if offset and offset + tensor.nbytes > limit:
+        if offset and offset + tensor.nbytes > DATA_FILE_LIMIT:
             number, offset = number + 1, 0
         external.append((tensor, number, offset))
         end = offset + tensor.nbytes

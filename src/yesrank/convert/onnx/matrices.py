@@ -14,8 +14,18 @@ from yesrank.convert.onnx.pack import BLOCK, Packer, blocks
 from yesrank.convert.onnx.stored import Stored
 from yesrank.convert.onnx.variants import Variant
 from yesrank.convert.quantize import Array
+from yesrank.convert.weights import refuse_overflow
 
 _MIDDLE = 128  # the zero point of unsigned 8-bit values
+
+
+def narrowed(name: str, values: Array, dtype: str) -> Array:
+    """values as another type. Raises ConversionError where they are too large for it."""
+    with np.errstate(over="ignore"):
+        result: Array = values.astype(dtype, copy=False)
+    if dtype == "float16":
+        refuse_overflow(name, result)
+    return result
 
 
 class Matrices:
@@ -162,6 +172,6 @@ class Matrices:
 
     def _part(self, name: str, part: str, dtype: str, shape: tuple[int, ...]) -> str:
         def read() -> Iterable[Array]:
-            return (self._waiting.pop(f"{name}.{part}").astype(dtype, copy=False),)
+            return (narrowed(name, self._waiting.pop(f"{name}.{part}"), dtype),)
 
         return self._graph.add(Stored(f"{name}.{part}", dtype, shape, read))

@@ -16,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert.quantize import Array, asymmetric, pack_u4, widen
+from yesrank.convert.quantize import Array, pack_u4, widen
 from yesrank.convert.weights import refuse_non_finite, refuse_overflow
 from yesrank.types import FloatArray
 
 BLOCK = 32
 _ELEMENTS = 1 << 18  # at a time and thread: 1 MiB in float32, which stays in a core's cache
+_PARTS_OF_THE_RANGE = (0.9, 0.8)  # that are tried besides the whole
 _AHEAD = 64  # blocks packed ahead of the disk: no more than these are ever waiting
 _TINY = np.float32(np.finfo(np.float32).tiny)
 
@@ -62,14 +63,57 @@ def b8(rows: FloatArray) -> Parts:
 def q4(rows: FloatArray) -> Parts:
     """uint8 [N, blocks, 16], float32 scales [N, blocks], zero points uint8 [N, ceil(blocks / 2)]."""
     grouped = _grouped(rows)
-    values, scale, zero_point = asymmetric(grouped, 4)
     count = grouped.shape[1]
+    levels, scale, zero_point = _least_error(grouped)
     zero_point = np.pad(zero_point.reshape(len(rows), count), ((0, 0), (0, count % 2)))
     return {
-        "values": pack_u4(values).reshape(len(rows), count, BLOCK // 2),
+        "values": pack_u4(levels.astype(np.uint8)).reshape(len(rows), count, BLOCK // 2),
         "scale": scale.reshape(len(rows), count),
-        "zero_point": pack_u4(zero_point).reshape(len(rows), -1),
+        "zero_point": pack_u4(zero_point.astype(np.uint8)).reshape(len(rows), -1),
     }
+
+
+def _least_error(grouped: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """4-bit levels [N, blocks, 32] and scales and zero points [N, blocks, 1] of the range with the least squared error.
+
+    Cutting a block's outermost weights off a little makes the steps of all others finer: on a trained model this
+    took a third off the error of the logits.
+    """
+    low = np.minimum(grouped.min(axis=2, keepdims=True), np.float32(0))
+    high = np.maximum(grouped.max(axis=2, keepdims=True), np.float32(0))
+    best = _rounded(grouped, low, high)
+    least = _squared_error(grouped, *best)
+    for part in _PARTS_OF_THE_RANGE:
+        other = _rounded(grouped, low * np.float32(part), high * np.float32(part))
+        error = _squared_error(grouped, *other)
+        better = error < least
+        for kept, new in zip(best, other, strict=True):
+            np.copyto(kept, new, where=better)
+        np.copyto(least, error, where=better)
+    return best
+
+
+def _rounded(
+    grouped: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Levels, scales and zero points for given ranges, which include 0."""
+    scale = np.maximum((high - low) / np.float32(15), _TINY)
+    zero_point = np.clip(np.rint(-low / scale), np.float32(0), np.float32(15))
+    levels = grouped / scale
+    np.rint(levels, out=levels)
+    levels += zero_point
+    np.clip(levels, np.float32(0), np.float32(15), out=levels)
+    return levels, scale, zero_point
+
+
+def _squared_error(
+    grouped: FloatArray, levels: FloatArray, scale: FloatArray, zero_point: FloatArray
+) -> FloatArray:
+    error = levels - zero_point
+    error *= scale
+    error -= grouped
+    total: FloatArray = np.einsum("nbk,nbk->nb", error, error)[:, :, None]
+    return total
 
 
 PACKERS: dict[str, Callable[[FloatArray], Parts]] = {"f32": f32, "f16": f16, "s8": s8, "b8": b8, "q4": q4}
