@@ -1,8 +1,9 @@
 """`yesrank inspect`: what a folder holds, and what is wrong with it."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,6 +12,9 @@ from rich.text import Text
 from yesrank.cli import output
 from yesrank.cli.options import FolderArgument, JsonOption
 from yesrank.errors import ModelError, YesrankError
+
+if TYPE_CHECKING:
+    from yesrank.engine.onnx.describe import Description
 
 _POINTER = b"version https://git-lfs"
 
@@ -60,7 +64,9 @@ def file_problems(folder: Path, files: dict[str, int]) -> list[str]:
             problems.append(f"{name} is a Git LFS pointer, not the file: run git lfs pull, or download it")
     if files.get("openvino_model.xml"):
         problems += _ir_problems(folder)
-    return problems
+    # a file that is empty or a pointer was told above
+    told = {name for name in files if any(problem.startswith(f"{name} ") for problem in problems)}
+    return problems + _variants(folder, told)[1]
 
 
 def _ir_problems(folder: Path) -> list[str]:
@@ -73,6 +79,26 @@ def _ir_problems(folder: Path) -> list[str]:
     return []
 
 
+def _variants(folder: Path, told: Collection[str] = ()) -> tuple[list["Description"], list[str]]:
+    """The ONNX files, and what is wrong with them. told: files that are not to be looked at."""
+    from importlib.util import find_spec
+
+    from yesrank.engine.onnx import variants_of
+
+    files = [file for file in variants_of(folder) if file.path.relative_to(folder).as_posix() not in told]
+    if not files or find_spec("onnx") is None:
+        return [], []
+    from yesrank.engine.onnx.describe import describe
+
+    found, problems = [], []
+    for file in files:
+        try:
+            found.append(describe(file))
+        except ModelError as error:
+            problems.append(error.message)
+    return found, problems
+
+
 def _facts(folder: Path) -> dict[str, Any]:
     """What the manifest says, or what can be derived without one. Raises ModelError."""
     from yesrank.models.folder import open_model
@@ -82,6 +108,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     return {
         "kind": model.kind,
         "weights": manifest.weights if manifest is not None else None,
+        "variants": [asdict(each) for each in _variants(folder)[0]],
         "source": manifest.source if manifest is not None else None,
         "template": model.template.name,
         "answers": {"yes": model.answers[0], "no": model.answers[1]},
@@ -125,7 +152,24 @@ def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
     for name, size in facts["files"].items():
         table.add_row(Text(name), output.size(size))
     output.show(table)
+    if facts.get("variants"):
+        _show_variants(folder)
     for line in facts.get("notes", ()):
         output.show(f"note: {line}")
     for line in problems:
         output.show(f"problem: {line}")
+
+
+def _show_variants(folder: Path) -> None:
+    found, _ = _variants(folder)
+    table = Table(box=None, pad_edge=False)
+    for name in ("variant", "size", "head", "opset", "cache", "computes with"):
+        table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
+    for each in found:
+        opsets = ", ".join(f"{domain} {version}" for domain, version in each.opsets.items())
+        cache = f"{each.layers_cached} layers" if each.layers_cached else "none"
+        table.add_row(each.variant, output.size(each.bytes), each.head, opsets, cache, each.arithmetic)
+    output.show(table)
+    for what in ("inputs", "outputs"):
+        ports: Mapping[str, str] = getattr(found[0], what)
+        output.show(f"{what}: " + "; ".join(f"{name} {kind}" for name, kind in ports.items()))

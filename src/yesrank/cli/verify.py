@@ -2,13 +2,20 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.options import DeviceOption, FolderArgument, JsonOption, PrecisionOption
+from yesrank.cli.options import (
+    DeviceOption,
+    EngineOption,
+    FolderArgument,
+    JsonOption,
+    PrecisionOption,
+    VariantOption,
+)
 from yesrank.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -29,6 +36,8 @@ def verify(
     ] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    engine: EngineOption = None,
+    variant: VariantOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also show the error after each layer.")] = False,
     prompts: Annotated[
         int | None,
@@ -38,32 +47,50 @@ def verify(
 ) -> None:
     """Compare a converted folder with its source, computed in plain float32.
 
-    Ends with exit code 1 where the differences are larger than the stored weights and the arithmetic explain.
+    Of ONNX files every variant, or the one named. Ends with exit code 1 where the differences are larger than the
+    stored weights and the arithmetic explain.
     """
+    from yesrank.models.engines import engine_for
     from yesrank.store import resolve, source_of
-    from yesrank.verify import verify as run
+    from yesrank.verify import examine, judge
 
-    entry = resolve(folder).overridden(device=device, precision=precision)
-    folder = entry.path
-    report = run(
-        folder,
-        source or source_of(entry),
-        device=entry.device,
-        precision=entry.precision,
-        layers=layers,
-        prompts=prompts,
-        progress=output.note,
-    )
-    if as_json:
-        data = {**asdict(report), "folder": str(report.folder), "source": str(report.source)}
-        output.show_json({**data, "passed": report.passed})
-    else:
-        _show(report)
-    if not report.passed:
-        raise VerificationFailed(
-            f"{folder}: " + "; ".join(report.failures),
-            "convert again; where that does not help, yesrank verify --layers shows where it begins",
+    entry = resolve(folder).overridden(device=device, precision=precision, engine=engine, variant=variant)
+    expected = judge(entry.path, source or source_of(entry), prompts=prompts, progress=output.note)
+    chosen = entry.engine or engine_for(expected.model, entry.variant)
+    every = chosen == "onnx" and entry.variant is None
+    reports = [
+        examine(
+            expected,
+            device=entry.device,
+            precision=entry.precision,
+            engine=chosen,
+            variant=each,
+            layers=layers,
+            progress=output.note,
         )
+        for each in (expected.model.variants if every else (entry.variant,))
+    ]
+    if as_json:
+        data = [_as_data(report) for report in reports]
+        output.show_json(data[0] if not every else {"variants": data})
+    else:
+        for report in reports:
+            _show(report)
+    if failed := [report for report in reports if not report.passed]:
+        raise VerificationFailed(
+            "; ".join(f"{_subject(report)}: {', '.join(report.failures)}" for report in failed),
+            "convert again; where that does not help, yesrank verify --layers shows where it begins (OpenVINO)",
+        )
+
+
+def _subject(report: "Report") -> str:
+    is_onnx = report.engine.engine == "onnx"
+    return f"{report.folder}, variant {report.engine.precision}" if is_onnx else str(report.folder)
+
+
+def _as_data(report: "Report") -> dict[str, Any]:
+    data = {**asdict(report), "folder": str(report.folder), "source": str(report.source)}
+    return {**data, "passed": report.passed}
 
 
 def _show(report: "Report") -> None:

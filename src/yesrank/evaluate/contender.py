@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from yesrank.manifest import FILE, sha256
-from yesrank.models.folder import ModelFolder, engine_for, open_model
+from yesrank.models.engines import engine_for
+from yesrank.models.folder import ModelFolder, open_model
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
 from yesrank.store import Entry

@@ -18,8 +18,6 @@ from yesrank.types import FloatArray
 LIMIT = 32768
 """The longest prompt in tokens: the context that the model card states."""
 
-ENGINES = ("openvino", "onnx", "reference")
-
 _HEAD = "head.safetensors"
 
 
@@ -74,21 +72,6 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
         notes=() if manifest else ("no yesrank.json: template card and max_length are the model card's",),
-    )
-
-
-def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
-    """The engine of what the folder holds; that of ONNX files where a variant of them is asked for.
-
-    Raises ModelError for a checkpoint.
-    """
-    if variant is not None or folder.kind == "onnx":
-        return "onnx"
-    if folder.kind == "openvino":
-        return "openvino"
-    raise ModelError(
-        f"{folder.path} is a checkpoint that has not been converted",
-        f"convert it: yesrank convert {folder.path} FOLDER",
     )
 
 

@@ -28,7 +28,20 @@ WEIGHTS_ERROR = {"f32": 0.0, "bf16": 0.0, "f16": 0.002, "int8": 0.06, "int8-sym"
 # What the arithmetic may add. f32 differs in the order of its sums only. bf16 rounds every activation to
 # 8 bits (0.2 %), about ten times a layer. Measured with 28 layers of random weights: 0.75 %; trained models have
 # outliers in their activations, hence the room above that.
-ARITHMETIC_ERROR = {"f32": 0.001, "bf16": 0.04}
+# f16 rounds to 11 bits. int8 arithmetic rounds activations to 1/127 of a row's largest, or, where one scale serves
+# a whole call, of the call's: trained models have rows a hundred times larger than others.
+ARITHMETIC_ERROR = {"f32": 0.001, "f16": 0.01, "bf16": 0.04, "int8-rows": 0.15, "int8-calls": 0.4}
+VARIANT_KINDS = {
+    "fp32": ("f32", "f32"),
+    "fp16": ("f16", "f16"),
+    "int8": ("int8", "int8-rows"),
+    "q8": ("int8", "int8-calls"),
+    "uint8": ("int8", "int8-calls"),
+    "q4": ("int4", "f32"),
+    "q4f16": ("int4", "f16"),
+    "bnb4": ("int4", "f32"),
+}
+"""(weights, arithmetic) of each ONNX variant."""
 _LAYERS = 28  # of the model that the numbers above are for
 # The residual stream grows too, so the error grows slowly: 3.1 % with 8 layers, 4.4 % with 28 (int8, random weights).
 _GROWTH = 0.3

@@ -10,12 +10,20 @@ import numpy as np
 
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.reference import ReferenceEngine
-from yesrank.errors import ModelError
+from yesrank.errors import InputError, ModelError
+from yesrank.models.engines import engine_for, open_engine
 from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Prompt
 from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
-from yesrank.verify.compare import Comparison, Outputs, compare, relative_errors, tolerance_for
+from yesrank.verify.compare import (
+    VARIANT_KINDS,
+    Comparison,
+    Outputs,
+    compare,
+    relative_errors,
+    tolerance_for,
+)
 
 if TYPE_CHECKING:
     from yesrank.engine.base import Engine
@@ -61,54 +69,105 @@ class Report:
         return not self.failures
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the reference engine gave for a folder's source, with which every file of the folder can be compared."""
+
+    model: ModelFolder
+    checkpoint: Checkpoint
+    cases: tuple[Case, ...]
+    outputs: Outputs
+    seconds: float
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Of the cases."""
+        return [case.prompt for case in self.cases]
+
+
 def verify(
     folder: Path,
     source: Path | None = None,
     *,
     device: str = "CPU",
     precision: str = "auto",
+    engine: str | None = None,
+    variant: str | None = None,
     layers: bool = False,
     prompts: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Runs the reference engine on `source` and the folder's own engine over the same prompts.
 
-    source: the checkpoint; None takes the one that the folder's manifest names. prompts: how many, None for
-    the whole set. progress is told each step. Raises ModelError where folder or source cannot be used; a
-    folder outside its tolerance is no exception here but a Report that has not passed.
+    source: the checkpoint; None takes the one that the folder's manifest names. engine, variant: as for Reranker.
+    prompts: how many, None for the whole set. progress is told each step. Raises ModelError where folder or source
+    cannot be used; a folder outside its tolerance is no exception here but a Report that has not passed.
     """
-    from yesrank.engine.openvino import layer_states, open_engine
+    expected = judge(folder, source, prompts=prompts, progress=progress)
+    return examine(
+        expected,
+        device=device,
+        precision=precision,
+        engine=engine,
+        variant=variant,
+        layers=layers,
+        progress=progress,
+    )
 
-    say = progress or (lambda _: None)
+
+def judge(
+    folder: Path,
+    source: Path | None = None,
+    *,
+    prompts: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Expected:
+    """The first half of `verify`: the reference engine alone, whose results serve every variant of a folder."""
     model = open_model(folder)
-    if model.kind != "openvino":
+    if model.kind == "checkpoint":
         raise ModelError(
             f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
         )
     checkpoint = Checkpoint(_source(model, source))
     cases = _cases(model, checkpoint, prompts)
     batch = [case.prompt for case in cases]
-    tokens = sum(len(prompt.ids) for prompt in batch)
-    judge = ReferenceEngine(checkpoint)
-    say(f"reference engine: {len(batch)} prompts, {tokens} tokens")
-    expected, reference_seconds = _run(judge, batch, lambda: judge.output_rows(model.answers))
-    say("converted folder: the same prompts")
-    engine = open_engine(model.path, device=device, precision=precision)
-    try:
-        found, engine_seconds = _run(engine, batch, lambda: head_rows(model, engine))
-        info = engine.info
-    finally:
-        engine.close()
-    by_layer: tuple[float, ...] = ()
-    if layers:
-        say("layer by layer")
-        by_layer = _layer_errors(
-            judge.layer_states(batch), layer_states(model.path, batch, device=device, precision=precision)
+    reference = ReferenceEngine(checkpoint)
+    if progress is not None:
+        progress(f"reference engine: {len(batch)} prompts, {sum(len(prompt.ids) for prompt in batch)} tokens")
+    outputs, seconds = _run(reference, batch, lambda: reference.output_rows(model.answers))
+    return Expected(model, checkpoint, tuple(cases), outputs, seconds)
+
+
+def examine(
+    expected: Expected,
+    *,
+    device: str = "CPU",
+    precision: str = "auto",
+    engine: str | None = None,
+    variant: str | None = None,
+    layers: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """The second half of `verify`: one engine of the folder, compared with what was expected."""
+    say = progress or (lambda _: None)
+    model, checkpoint, batch = expected.model, expected.checkpoint, expected.prompts
+    chosen = engine or engine_for(model, variant)
+    if layers and chosen != "openvino":
+        raise InputError(
+            "layers", "errors by layer are known for OpenVINO folders only", "leave --layers out"
         )
-    weights, arithmetic = weights_of(model), arithmetic_of(info)
+    say(f"converted folder{f', variant {variant}' if variant else ''}: the same prompts")
+    running = open_engine(model, device=device, precision=precision, engine=chosen, variant=variant)
+    try:
+        found, seconds = _run(running, batch, lambda: head_rows(model, running))
+        info = running.info
+    finally:
+        running.close()
+    by_layer = _by_layer(expected, device, precision, say) if layers else ()
+    weights, arithmetic = weights_of(model, info), arithmetic_of(info)
     tolerance = tolerance_for(weights, arithmetic, checkpoint.config.num_hidden_layers)
-    comparison = compare([case.group for case in cases], expected, found, tolerance)
-    golden = _golden(model, checkpoint, cases, expected, found)
+    comparison = compare([case.group for case in expected.cases], expected.outputs, found, tolerance)
+    golden = _golden(expected, found)
     return Report(
         folder=model.path,
         source=checkpoint.folder,
@@ -117,24 +176,41 @@ def verify(
         arithmetic=arithmetic,
         tolerance=tolerance,
         prompts=len(batch),
-        tokens=tokens,
+        tokens=sum(len(prompt.ids) for prompt in batch),
         comparison=comparison,
         golden=golden,
         layers=by_layer,
-        reference_seconds=reference_seconds,
-        engine_seconds=engine_seconds,
+        reference_seconds=expected.seconds,
+        engine_seconds=seconds,
         failures=(*comparison.failures(tolerance), *_golden_failures(model, checkpoint, golden)),
     )
 
 
-def weights_of(model: ModelFolder) -> str:
-    """How the folder's weights are stored, by its manifest; int8 where others published it without one."""
+def weights_of(model: ModelFolder, info: EngineInfo) -> str:
+    """How the weights are stored: by the ONNX variant, or the manifest; int8 in an IR published without one."""
+    if info.engine == "onnx":
+        return VARIANT_KINDS[info.precision][0]
     return model.manifest.weights if model.manifest is not None else "int8"
 
 
 def arithmetic_of(info: EngineInfo) -> str:
     """The key of ARITHMETIC_ERROR for what an engine says that it runs."""
+    if info.engine == "onnx":
+        return VARIANT_KINDS[info.precision][1]
     return "f32" if info.precision == "f32" else "bf16"  # "int8" names the weights: they are unpacked to bf16
+
+
+def _by_layer(
+    expected: Expected, device: str, precision: str, say: Callable[[str], None]
+) -> tuple[float, ...]:
+    from yesrank.engine.openvino import layer_states
+
+    say("layer by layer")
+    batch = expected.prompts
+    return _layer_errors(
+        ReferenceEngine(expected.checkpoint).layer_states(batch),
+        layer_states(expected.model.path, batch, device=device, precision=precision),
+    )
 
 
 def _source(model: ModelFolder, source: Path | None) -> Path:
@@ -188,17 +264,15 @@ def _layer_errors(expected: FloatArray, found: FloatArray) -> tuple[float, ...]:
     return tuple(relative_errors(expected, found).mean(axis=0).tolist())
 
 
-def _golden(
-    model: ModelFolder, checkpoint: Checkpoint, cases: Sequence[Case], expected: Outputs, found: Outputs
-) -> Golden:
+def _golden(expected: Expected, found: Outputs) -> Golden:
     """Compares with the published logits where the source is the model that they were published for."""
     golden = texts()["golden"]
     name = golden["model"]
-    if any(getattr(checkpoint.config, key) != value for key, value in golden["shape"].items()):
+    if any(getattr(expected.checkpoint.config, key) != value for key, value in golden["shape"].items()):
         return Golden(False, f"not applicable: published values are known for {name}, which has other sizes")
-    members = [index for index, case in enumerate(cases) if case.group == GOLDEN]
+    members = [index for index, case in enumerate(expected.cases) if case.group == GOLDEN]
     logits = np.array(golden["logits"][: len(members)], np.float32)
-    reference = float(np.abs(expected.logits[members] - logits).max())
+    reference = float(np.abs(expected.outputs.logits[members] - logits).max())
     converted = float(np.abs(found.logits[members] - logits).max())
     if reference <= GOLDEN_TOLERANCE:
         return Golden(True, f"the source gives the published logits of {name}", reference, converted)

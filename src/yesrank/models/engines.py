@@ -1,0 +1,64 @@
+"""Which engine runs a folder, and the engine."""
+
+from yesrank.checkpoint import Checkpoint
+from yesrank.engine.base import Engine
+from yesrank.engine.reference import ReferenceEngine
+from yesrank.errors import InputError, ModelError
+from yesrank.models.folder import ModelFolder
+
+ENGINES = ("openvino", "onnx", "reference")
+
+
+def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
+    """The engine of what the folder holds; that of ONNX files where a variant of them is asked for.
+
+    Raises ModelError for a checkpoint.
+    """
+    if variant is not None or folder.kind == "onnx":
+        return "onnx"
+    if folder.kind == "openvino":
+        return "openvino"
+    raise ModelError(
+        f"{folder.path} is a checkpoint that has not been converted",
+        f"convert it: yesrank convert {folder.path} FOLDER",
+    )
+
+
+def open_engine(
+    folder: ModelFolder,
+    *,
+    device: str = "CPU",
+    precision: str = "auto",
+    engine: str | None = None,
+    variant: str | None = None,
+) -> Engine:
+    """The engine for a folder; the options are as for Reranker. Raises InputError, ModelError or EngineError."""
+    chosen = engine or engine_for(folder, variant)
+    if chosen not in ENGINES:
+        raise InputError("engine", f"{chosen!r} is not known", f"use one of: {', '.join(ENGINES)}")
+    if variant is not None and chosen != "onnx":
+        raise InputError("variant", "only ONNX files have variants", "leave it out, or use the engine onnx")
+    if chosen == "reference":
+        return ReferenceEngine(Checkpoint(folder.path))
+    if chosen == "onnx":
+        return _open_onnx(folder, device, precision, variant)
+    if folder.kind != "openvino":
+        raise ModelError(
+            f"{folder.path} holds no OpenVINO model, but a model of the kind {folder.kind}",
+            "leave the engine out, or convert the checkpoint: yesrank convert CHECKPOINT FOLDER",
+        )
+    from yesrank.engine.openvino import open_engine as open_openvino
+
+    return open_openvino(folder.path, device=device, precision=precision)
+
+
+def _open_onnx(folder: ModelFolder, device: str, precision: str, variant: str | None) -> Engine:
+    if precision != "auto":
+        raise InputError(
+            "precision",
+            f"the arithmetic of an ONNX file is its variant's, so {precision} cannot be had",
+            "leave the precision out, and choose a variant",
+        )
+    from yesrank.engine.onnx import open_engine as open_onnx
+
+    return open_onnx(folder.path, device=device, variant=variant)
