@@ -112,6 +112,7 @@ export class Places {
   }
 
   #serverModels() {
+    if (this.#served?.length === 0) return [{ value: "", label: "known with the key" }];
     return (this.#served ?? []).map(({ id, engine }) => ({
       value: id,
       label: engine ? `${id} (${engine.precision}, ${engine.device})` : id,
@@ -178,7 +179,7 @@ export class Places {
       );
     }
     if (this.#address) return this.#address;
-    const url = addressOf(typed);
+    const url = addressOf(typed, document.baseURI);
     const place = { kind: "url", url, key: "" } as const;
     const found = await this.#local.variants(place, signal);
     if (signal.aborted) throw new Cancelled();

@@ -77,10 +77,10 @@ export function folderSource(name: string, files: ReadonlyMap<string, File>): So
 }
 
 /** The folder's address for what a person typed: the page of a model on a hub leads to its files. Throws Problem. */
-export function addressOf(typed: string): string {
+export function addressOf(typed: string, base: string): string {
   let url: URL;
   try {
-    url = new URL(typed.trim(), document.baseURI);
+    url = new URL(typed.trim(), base);
   } catch (cause) {
     throw new Problem(`${typed} is not an address.`, "It looks like https://huggingface.co/OWNER/NAME.", {
       cause,

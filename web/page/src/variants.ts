@@ -15,16 +15,6 @@ const SUFFIXES: Readonly<Record<Dtype, string>> = {
   uint8: "_uint8",
   bnb4: "_bnb4",
 };
-const LABELS: Readonly<Record<Dtype, string>> = {
-  q8: "8 bit (q8)",
-  int8: "8 bit by rows (int8)",
-  q4: "4 bit (q4)",
-  q4f16: "4 bit, 16-bit arithmetic (q4f16)",
-  fp16: "16 bit (fp16)",
-  fp32: "32 bit (fp32)",
-  uint8: "8 bit unsigned (uint8)",
-  bnb4: "4 bit (bnb4)",
-};
 const ON_GPU: readonly Dtype[] = ["q4f16", "q4", "fp16", "fp32", "q8", "int8", "uint8", "bnb4"];
 const ON_CPU = Object.keys(SUFFIXES) as Dtype[];
 const HALF: readonly Dtype[] = ["fp16", "q4f16"];
@@ -46,10 +36,10 @@ export async function findGpu(): Promise<Gpu> {
 /** What stands below the device: what is missing, and what would help. */
 export function deviceNote(gpu: Gpu): string {
   if (!gpu.present && !isSecureContext) {
-    return "WebGPU is missing: browsers offer it only over https and on localhost. The CPU does the work.";
+    return "WebGPU is missing, so the CPU does the work: browsers offer it only over https and on localhost.";
   }
   if (!gpu.present) {
-    return "WebGPU is missing in this browser, so the CPU does the work. Current Chrome, Edge, Firefox and Safari have it where the graphics driver allows.";
+    return "WebGPU is missing in this browser, so the CPU does the work. It needs a current browser and graphics driver.";
   }
   return gpu.half
     ? ""
@@ -63,7 +53,7 @@ export function precisions(sizes: ReadonlyMap<Dtype, number>, device: Device, gp
     const size = sizes.get(dtype);
     if (size === undefined) return [];
     const disabled = device === "webgpu" && HALF.includes(dtype) && !gpu.half;
-    const label = `${LABELS[dtype]}${size ? `, ${bytes(size)}` : ""}${disabled ? ": needs shader-f16" : ""}`;
+    const label = `${dtype}${size ? `, ${bytes(size)}` : ""}${disabled ? " (needs shader-f16)" : ""}`;
     return [{ value: dtype, label, disabled }];
   });
 }
