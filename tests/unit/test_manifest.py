@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from yesrank.errors import ModelError
-from yesrank.manifest import FileEntry, Manifest, check_files, read_manifest, sha256, write_manifest
+from yesrank.manifest import (
+    FileEntry,
+    Manifest,
+    OnnxFiles,
+    check_files,
+    read_manifest,
+    sha256,
+    write_manifest,
+)
 
 HASH = "0" * 64
 MANIFEST = Manifest(
@@ -26,7 +34,8 @@ MANIFEST = Manifest(
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    for manifest in (MANIFEST, replace(MANIFEST, revision=None)):
+    onnx = replace(MANIFEST, onnx=OnnxFiles("yesno", ("q8", "q4")))
+    for manifest in (MANIFEST, replace(MANIFEST, revision=None), onnx):
         write_manifest(tmp_path, manifest)
         assert read_manifest(tmp_path) == manifest
 
@@ -52,6 +61,10 @@ def test_a_folder_of_others_has_none(tmp_path: Path) -> None:
         ({"files": {"/x": {"bytes": 1, "sha256": HASH}}}, "outside the folder"),
         ({"files": {"x": {"bytes": 1, "sha256": "xyz"}}}, "no valid SHA-256"),
         ({"files": {"x": {"bytes": 1}}}, "'sha256' is missing"),
+        ({"onnx": {"head": "yesno"}}, "'variants' is missing"),
+        ({"onnx": {"head": "yesno", "variants": "q4"}}, "onnx.variants is not a list"),
+        ({"onnx": {"head": "yesno", "variants": [4]}}, "onnx.variants is not a string"),
+        ({"onnx": {"head": 1, "variants": []}}, "onnx.head is not a string"),
     ],
 )
 def test_a_wrong_manifest_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
