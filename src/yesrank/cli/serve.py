@@ -151,7 +151,8 @@ def _serve(settings: "Settings") -> None:
         app = create_app(settings)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        output.note(f"yesrank listens on http://{shown}:{port}, with documentation at /docs; Ctrl-C ends it")
+        address = f"http://{shown}:{port}"
+        output.note(f"yesrank listens on {address}, with a page there and documentation at /docs; Ctrl-C ends it")
         run(app, settings, listener)
     finally:
         listener.close()
