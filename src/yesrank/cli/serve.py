@@ -152,7 +152,9 @@ def _serve(settings: "Settings") -> None:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{port}"
-        output.note(f"yesrank listens on {address}, with a page there and documentation at /docs; Ctrl-C ends it")
+        output.note(
+            f"yesrank listens on {address}, with a page there and documentation at /docs; Ctrl-C ends it"
+        )
         run(app, settings, listener)
     finally:
         listener.close()
