@@ -50,29 +50,27 @@ def run(
         planned = sum(plan.nbytes for plan in plans.values())
         tensors = sum(len(graph.tensors) for graph in graphs.values())
         meter = Meter(tensors, 2 * planned, progress)  # written, read back
-        with (
-            staged(target, planned + _overhead(checkpoint, len(wanted))) as folder,
-            hashing(checkpoint.files) as hashes,
-        ):
+        needed = planned + _overhead(checkpoint, len(wanted))
+        with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
             (folder / "onnx").mkdir()
-            for variant in wanted:
-                model = graphs[variant].model(version("yesrank"))
-                files.write(folder / variant.file, model, plans[variant], meter)
+            for variant, graph in graphs.items():
+                files.write(folder / variant.file, graph.model(version("yesrank")), plans[variant], meter)
             copy_files(source, folder)
             write_companions(source, folder)
             write_config(source, folder, wanted, _data_files(plans))
             write_head(folder, checkpoint, answers)
             for variant in wanted:
                 check(folder, checkpoint, variant, rows)
+            names = tuple(variant.name for variant in wanted)
             manifest = manifest_of(
                 folder,
                 checkpoint,
-                weights=",".join(variant.name for variant in wanted),
+                weights=",".join(names),
                 template=template,
                 answers=answers,
                 source_files=hashes(),
                 meter=meter,
-                onnx=OnnxFiles(head, tuple(variant.name for variant in wanted)),
+                onnx=OnnxFiles(head, names),
             )
             write_manifest(folder, manifest)
     return manifest
