@@ -45,10 +45,9 @@ def _run(arguments: list[str] | None) -> int:
 
 def _log_to_stderr() -> None:
     """Our own lines only: libraries tell of matters that nobody asked about."""
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        log.addHandler(handler)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
 
