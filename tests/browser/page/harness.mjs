@@ -41,7 +41,7 @@ export function useBrowser(flags = []) {
 /** Opens a page and runs steps on it. allow: a pattern of console errors that are part of the test. */
 export async function onPage(url, steps, { allow, prepare, ...options } = {}) {
   const context = await browser.newContext({ serviceWorkers: "block", acceptDownloads: true, ...options });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000); // a busy machine is no error
   const page = await context.newPage();
   const seen = { requests: [], errors: [] };
   const own = new URL(url).origin;

@@ -72,6 +72,8 @@ export class Showing {
     this.say(`Ranked ${numbers.counted(outcome.results.length, "document")}.${first}`);
     html("timing").textContent = timing(outcome);
     html("timing").hidden = false;
+    const results = html("results");
+    if (results.getBoundingClientRect().top > innerHeight * 0.8) results.scrollIntoView(); // a narrow screen
   }
 
   #more(): void {
