@@ -106,10 +106,18 @@ export class Folder {
     );
   }
 
+  /** Whether a variant's graph is there. */
+  async has(dtype: Dtype, options: ReadOptions): Promise<boolean> {
+    const { graph } = this.variant(dtype);
+    return this.#manifest?.files
+      ? graph in this.#manifest.files
+      : (await this.#size(graph, options)) !== null;
+  }
+
   /** The variants whose graph is there. */
   async variants(options: ReadOptions): Promise<Dtype[]> {
-    const sizes = await Promise.all(DTYPES.map((dtype) => this.#size(this.variant(dtype).graph, options)));
-    return DTYPES.filter((_, index) => sizes[index] !== null);
+    const there = await Promise.all(DTYPES.map((dtype) => this.has(dtype, options)));
+    return DTYPES.filter((_, index) => there[index]);
   }
 
   /** The bytes of a file. Throws ModelError where it is missing or not as long as the manifest says. */

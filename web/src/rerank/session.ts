@@ -6,7 +6,7 @@ import { message } from "./files.ts";
 import { checkDtype, type Folder, type Variant } from "./folder.ts";
 import { platform, type Runtime } from "./platform.ts";
 import type { Device, Dtype, LoadOptions, ReadOptions } from "./types.ts";
-import { checkWebgpu, webgpuSupport } from "./webgpu.ts";
+import { checkWebgpu, deviceWithoutSubgroups, webgpuSupport } from "./webgpu.ts";
 
 const TOKENIZER = "tokenizer.json";
 
@@ -66,7 +66,7 @@ export class Loader {
 
   async #session(runtime: Runtime, threads: number): Promise<InferenceSession> {
     const sessionOptions: InferenceSession.SessionOptions = {
-      executionProviders: [this.#device],
+      executionProviders: [await provider(this.#device)],
       logSeverityLevel: 3, // errors: which nodes stay on the CPU is no concern of a caller
       intraOpNumThreads: threads,
       ...(this.#device === "webgpu" ? { preferredOutputLocation: "gpu-buffer" } : {}),
@@ -140,18 +140,22 @@ async function chosenDtype(folder: Folder, device: Device, options: LoadOptions)
   const browserGpu = device === "webgpu" && platform().devices.includes("wasm");
   if (browserGpu) checkWebgpu(device, "fp32", support);
   if (options.dtype) checkDtype(options.dtype);
-  const found = await folder.variants({ signal: options.signal });
-  const dtype =
-    options.dtype ?? preferred(device, folder.ours, support.shaderF16).find((each) => found.includes(each));
-  if (dtype && found.includes(dtype)) {
+  const wanted = options.dtype ? [options.dtype] : preferred(device, folder.ours, support.shaderF16);
+  for (const dtype of wanted) {
+    if (!(await folder.has(dtype, { signal: options.signal }))) continue;
     if (browserGpu) checkWebgpu(device, dtype, support);
     return dtype;
   }
+  throw await lacking(folder, options);
+}
+
+async function lacking(folder: Folder, { dtype, signal }: LoadOptions): Promise<ModelError> {
+  const found = await folder.variants({ signal });
   const hint = found.length
     ? `it has: ${found.join(", ")}`
     : "convert the checkpoint: yesrank convert CHECKPOINT FOLDER --format onnx";
   const what = dtype ? `variant ${dtype} (${folder.variant(dtype).graph})` : "variant for this device";
-  throw new ModelError(`${folder.files.name} has no ${what}`, hint);
+  return new ModelError(`${folder.files.name} has no ${what}`, hint);
 }
 
 function preferred(device: Device, ours: boolean, shaderF16: boolean): readonly Dtype[] {
@@ -160,6 +164,11 @@ function preferred(device: Device, ours: boolean, shaderF16: boolean): readonly 
     return [...eight, "q4", "fp32", "fp16", "q4f16", "uint8", "bnb4"];
   const half: readonly Dtype[] = shaderF16 || device !== "webgpu" ? ["q4f16", "fp16"] : [];
   return ["q4", ...half, "fp32", ...eight];
+}
+
+async function provider(device: Device): Promise<InferenceSession.ExecutionProviderConfig> {
+  const own = device === "webgpu" ? await deviceWithoutSubgroups() : undefined;
+  return own ? ({ name: "webgpu", device: own } as InferenceSession.ExecutionProviderConfig) : device;
 }
 
 /** Whether a token's numbers depend on its own row only: not so where one scale serves all rows of an activation. */
