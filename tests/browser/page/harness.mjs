@@ -77,7 +77,7 @@ export async function rank(page, query, documents) {
 
 /** Waits for the work's end; fails with what the page says where that is a problem. */
 export async function finished(page) {
-  await page.waitForFunction(() => !document.querySelector("#rank").disabled, null, { timeout: LOADS });
+  await page.waitForFunction(() => document.querySelector("#rank").ariaDisabled !== "true", null, { timeout: LOADS });
   const problem = await page.textContent("#problem");
   assert.equal(problem, "");
 }

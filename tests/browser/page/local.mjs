@@ -226,7 +226,8 @@ test("it says that WebGPU is missing, and offers the processor", () =>
   onPage(url, async (page) => {
     await inBrowser(page);
     const present = await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
-    assert.equal(await page.isVisible("#device-note"), !present);
+    if (!present) await page.waitForSelector("#device-note:not([hidden])");
+    else await page.waitForFunction(() => !document.querySelector("#device option[value=webgpu]").disabled);
     if (!present) assert.match(await page.innerText("#device-note"), /WebGPU is missing/);
     assert.equal(await page.$eval("#device option[value=webgpu]", (option) => option.disabled), !present);
   }));

@@ -15,6 +15,7 @@ test("WebGPU ranks as the server does, and variants that need shader-f16 cannot 
     if (features === null) return context.skip("this Chromium offers no WebGPU adapter, not even in software");
     await page.check("input[value=browser]");
     await page.selectOption("#model", "small-onnx");
+    await page.waitForFunction(() => !document.querySelector("#device option[value=webgpu]").disabled);
     await page.selectOption("#device", "webgpu");
     const off = await page.$$eval("#dtype option", (options) => options.filter((option) => option.disabled).map((option) => option.value));
     const half = features.includes("shader-f16");

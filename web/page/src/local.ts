@@ -17,7 +17,7 @@ export interface Choice {
 type Reply<K extends FromWorker["kind"]> = Extract<FromWorker, { kind: K }>;
 
 /** How long a cancelled worker may take to end the document it is at; then it is ended, and its model with it. */
-const PATIENCE = 1500;
+const PATIENCE = 8000;
 
 /** One worker with at most one model. */
 export class Local {

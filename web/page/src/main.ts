@@ -59,7 +59,7 @@ function keepProgress(): { take(progress: Progress): void; told(): string } {
 }
 
 function busy(now: boolean): void {
-  button("rank").disabled = now;
+  button("rank").ariaDisabled = String(now); // not disabled: that would take the focus away
   button("cancel").hidden = !now;
   if (now) showing.begin();
   else showing.end();
@@ -67,6 +67,7 @@ function busy(now: boolean): void {
 
 /** The focus must not fall out of the page when the button that has it goes away. */
 function cancel(): void {
+  showing.say("Cancelling…"); // the document at hand is finished first, so that the model can stay
   running?.abort();
   button("rank").focus();
 }

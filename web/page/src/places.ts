@@ -22,7 +22,7 @@ export class Places {
   #sources: Source[] = [];
   #folder: Source | null = null;
   #address: Source | null = null;
-  #gpu: Gpu = { present: false, half: false };
+  #gpu: Gpu | null = null;
   readonly #local: Local;
   readonly #fail: (error: unknown) => void;
 
@@ -42,7 +42,11 @@ export class Places {
 
   /** Asks what there is. Does not throw: what is missing is shown. */
   async find(): Promise<void> {
-    this.#gpu = await findGpu();
+    // not waited for: the answer may take long where a driver is slow, and server mode does not need it
+    void findGpu().then((gpu) => {
+      this.#gpu = gpu;
+      this.#drawModel();
+    });
     await this.#ask().catch((error: unknown) => this.problem(error));
     const browser = this.#served === null || new URLSearchParams(location.search).get("mode") === "browser";
     choose("mode", browser ? "browser" : "server");
@@ -131,18 +135,18 @@ export class Places {
     const model = select("model").value;
     html("folder-control").hidden = !browser || model !== FOLDER;
     html("url-control").hidden = !browser || model !== ADDRESS;
-    const note = browser ? deviceNote(this.#gpu) : "";
+    const note = browser && this.#gpu ? deviceNote(this.#gpu) : "";
     html("device-note").hidden = note === "";
     html("device-note").textContent = note;
     for (const option of select("device").options) {
-      if (option.value === "webgpu") option.disabled = !this.#gpu.present;
+      if (option.value === "webgpu") option.disabled = !this.#gpu?.present;
     }
     this.#drawPrecisions();
   }
 
   #drawPrecisions(): void {
     const sizes = this.#source()?.sizes ?? new Map<Dtype, number>();
-    const found = precisions(sizes, select("device").value as Device, this.#gpu);
+    const found = precisions(sizes, select("device").value as Device, this.#gpu?.half ?? false);
     offer(select("dtype"), found.length ? found : [{ value: "", label: "none yet" }]);
     select("dtype").disabled = found.length === 0;
   }

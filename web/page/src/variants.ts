@@ -47,12 +47,12 @@ export function deviceNote(gpu: Gpu): string {
 }
 
 /** Options of the precision, the best for the device first; a variant that it cannot run is not to be chosen. */
-export function precisions(sizes: ReadonlyMap<Dtype, number>, device: Device, gpu: Gpu): Option[] {
+export function precisions(sizes: ReadonlyMap<Dtype, number>, device: Device, half: boolean): Option[] {
   const order = device === "webgpu" ? ON_GPU : ON_CPU;
   return order.flatMap((dtype) => {
     const size = sizes.get(dtype);
     if (size === undefined) return [];
-    const disabled = device === "webgpu" && HALF.includes(dtype) && !gpu.half;
+    const disabled = device === "webgpu" && HALF.includes(dtype) && !half;
     const label = `${dtype}${size ? `, ${bytes(size)}` : ""}${disabled ? " (needs shader-f16)" : ""}`;
     return [{ value: dtype, label, disabled }];
   });

@@ -205,7 +205,7 @@ describe("models for this browser", () => {
       ["onnx/model_quantized.onnx", 1e6],
     ]);
     const order = (device: "wasm" | "webgpu", half: boolean) =>
-      precisions(sizes, device, { present: true, half }).map(({ value, disabled }) => [value, disabled]);
+      precisions(sizes, device, half).map(({ value, disabled }) => [value, disabled]);
     expect(order("wasm", false)).toEqual([
       ["q8", false],
       ["q4f16", false],
