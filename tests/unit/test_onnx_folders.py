@@ -1,6 +1,8 @@
 """ONNX folders in Reranker, verify, inspect, the store and the command line: ours, and one as others publish them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.cli.main import app
 from yesrank.convert import convert_onnx
 from yesrank.engine.onnx import VARIANTS, open_engine
-from yesrank.errors import InputError, ModelError, ModelNotFound
+from yesrank.errors import InputError, MissingExtra, ModelError, ModelNotFound
 from yesrank.models.folder import open_model
 from yesrank.serve.memory import needed_memory
 from yesrank.store import Entry, Store, state_of, take_in
@@ -251,6 +253,21 @@ def test_memory_is_that_of_the_variant(converted) -> None:
     assert needed["fp32"] > needed["q4"] > 0
     assert needed_memory(converted["full"]) == needed_memory(converted["full"], variant="int8")
     assert needed_memory(converted["full"], variant="bnb4") == 0
+
+
+def test_a_missing_package_names_its_extra(converted, monkeypatch) -> None:
+    monkeypatch.setattr("yesrank.engine.onnx.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'yesrank\[onnx\]'"):
+        Reranker(converted["yesno"])
+
+
+def test_onnxruntime_waits_until_it_is_needed() -> None:
+    """It is an extra: nothing but an ONNX folder may need it."""
+    script = (
+        "import sys, yesrank.serve.app, yesrank.verify, yesrank.bench, yesrank.evaluate, yesrank.cli.main\n"
+    )
+    script += "assert not {'onnx', 'onnxruntime'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_engine_alone_needs_no_manifest(published) -> None:

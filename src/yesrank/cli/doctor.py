@@ -13,7 +13,15 @@ import typer
 from yesrank.cli import output
 from yesrank.cli.options import JsonOption
 
-_PACKAGES = ("yesrank", "openvino", "openvino-tokenizers", "tokenizers", "safetensors", "numpy")
+_PACKAGES = (
+    "yesrank",
+    "openvino",
+    "openvino-tokenizers",
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+)
 _FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
 _QUESTION = "What is the capital of France?"
 _DOCUMENTS = (
@@ -30,6 +38,7 @@ def doctor(as_json: JsonOption = False) -> None:
         "python": f"{platform.python_version()} on {platform.platform()}",
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": _devices(),
+        "onnx_devices": _onnx_devices(),
         "instruction_sets": _instruction_sets(),
         **_room(),
         "self_test": _self_test(),
@@ -62,6 +71,18 @@ def _devices() -> dict[str, dict[str, Any]]:
         }
         for device in core.available_devices
     }
+
+
+def _onnx_devices() -> list[str]:
+    """Devices for ONNX files, as --device takes them; empty where onnxruntime is not installed."""
+    from yesrank.errors import MissingExtra
+
+    try:
+        from yesrank.engine.onnx import devices
+
+        return list(devices())
+    except MissingExtra:
+        return []
 
 
 def _instruction_sets() -> list[str]:
@@ -129,6 +150,7 @@ def _show(found: dict[str, Any]) -> None:
         f"device {device}": f"{facts['name']} ({', '.join(facts['capabilities'])})"
         for device, facts in found["devices"].items()
     }
+    rows["devices for ONNX"] = ", ".join(found["onnx_devices"]) or "none: pip install 'yesrank[onnx]'"
     rows["instruction sets"] = ", ".join(found["instruction_sets"]) or "unknown"
     rows["cores"] = str(found["cores"])
     rows["memory"] = (

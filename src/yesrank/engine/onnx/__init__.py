@@ -12,6 +12,7 @@ __all__ = [
     "OnnxFile",
     "check_installed",
     "check_variant",
+    "devices",
     "open_engine",
     "variant_file",
     "variants_of",
@@ -26,6 +27,14 @@ def check_variant(folder: Path, variant: str | None = None) -> OnnxFile:
     file = variant_file(folder, variant)
     skim(file.path)
     return file
+
+
+def devices() -> tuple[str, ...]:
+    """Names for `device` that this onnxruntime can run on. Raises MissingExtra."""
+    check_installed()
+    from yesrank.engine.onnx.providers import devices as known
+
+    return known()
 
 
 def check_installed() -> None:

@@ -53,6 +53,12 @@ def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.Inferen
     return session
 
 
+def devices() -> tuple[str, ...]:
+    """Devices of this onnxruntime; whether the hardware is there shows when a session is opened."""
+    here = ort.get_available_providers()
+    return tuple(device for device, (provider, _) in _PROVIDERS.items() if provider in here)
+
+
 def threads() -> int:
     """One a physical core, and no more than this process may use (affinity, quota of a container)."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -76,11 +82,9 @@ def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
             f"use one of: {', '.join(_PROVIDERS)}; a second GPU is CUDA:1",
         )
     provider, package = _PROVIDERS[name]
-    here = ort.get_available_providers()
-    if provider not in here:
-        known = [device for device, (each, _) in _PROVIDERS.items() if each in here]
+    if provider not in ort.get_available_providers():
         raise EngineError(
-            f"device {device} is not in this onnxruntime, which has: {', '.join(known)}",
+            f"device {device} is not in this onnxruntime, which has: {', '.join(devices())}",
             f"install the package with it (in place of onnxruntime): pip install {package}",
         )
     return [(provider, {"device_id": number} if number else {})]
