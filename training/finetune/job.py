@@ -30,7 +30,7 @@ from yesrank.tokens import PromptEncoder
 _KEPT = 16  # mined negatives of a query that are left after sifting
 _EPOCHS, _RANK = 2.0, 16
 _RATE, _LARGE_FULL_RATE = 2e-4, 1e-5
-_TELL_EVERY = 500  # queries
+_TELL_EVERY = 100  # queries; as often, what was found is kept
 _UNCHANGED = (
     "No look at the held-out groups was better than the start, so the weights are those of the source."
 )
@@ -169,17 +169,15 @@ class _Job:
 
     def _sift(self, ranker: Ranker) -> None:
         """The model's own opinion of BM25's hits. Held-out groups keep BM25's: the start would look perfect there."""
-        known: list[Sequence[int]] | None = self.folder.facts("mined")
-        if known is None:
-            known = []
-            for example in self.data.training:
-                if len(known) % _TELL_EVERY == 0:
-                    text = (
-                        f"the model looks at its negatives: {len(known)} of {len(self.data.training)} pairs"
-                    )
-                    self.folder.note("mining", text)
-                known.append(sift(example, ScoreGroup(ranker, self.data), self.settings.guard, _KEPT).mined)
-            self.folder.keep("mined", known)
+        known: list[Sequence[int]] = self.folder.facts("mined") or []
+        pairs = self.data.training
+        for example in pairs[len(known) :]:
+            if len(known) % _TELL_EVERY == 0:
+                self.folder.keep("mined", known)
+                text = f"the model looks at its negatives: {len(known)} of {len(pairs)} pairs"
+                self.folder.note("mining", text)
+            known.append(sift(example, ScoreGroup(ranker, self.data), self.settings.guard, _KEPT).mined)
+        self.folder.keep("mined", known)
         fewer = self.data.mined(known)
         self.folder.note("mining", f"{fewer} of BM25's were left out: too much like an answer, or too easy")
 
