@@ -20,7 +20,7 @@ from browser.page.running import static_host, yesrank_serve
 HERE = Path(__file__).parent
 KEY = "a-key-for-the-tests"
 SUITES = ("server", "files", "local", "webgpu", "published", "look")
-SECONDS = 600
+SECONDS = 1800
 _NAME = re.compile(r'^\s*test\((?:"([^"]+)"|`([^`]+)`)', re.MULTILINE)
 
 
