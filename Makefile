@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients check format docs bench bench-serve clean
+.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench bench-serve clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ test-mteb: $(MTEB_VENV)/.ready ## evaluate through mteb, without a network (down
 
 test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
 	$(BIN)/python -m pytest tests/clients
+
+test-browser: $(VENV)/.dev ## the library and the page in Node and headless Chromium (installs about 800 MB of packages)
+	$(BIN)/python -m pytest tests/browser
 
 check: $(VENV)/.dev ## style, types, layers and documentation
 	$(BIN)/ruff check .

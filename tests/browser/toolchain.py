@@ -83,6 +83,7 @@ def run_page(
     )
     assert done.returncode == 0, f"{url}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    url = url.split("#", maxsplit=1)[0]
     failure = told["errors"] or not isinstance(told["result"], dict | list)
     assert not failure, f"{url}: {told['errors']}\n" + "\n".join(told["logs"][-20:])
     assert told["outside"] == [], "requests to other machines"

@@ -249,6 +249,9 @@ describe.skipIf(!MODEL)("a folder that cannot be used", () => {
   it("lacks the variant", async () => {
     const folder = await copyOf(MODEL, "lacking");
     await rm(join(folder, "onnx", "model_q4.onnx"));
+    const incomplete = { name: "ModelError", message: expect.stringMatching(/has no onnx\/model_q4\.onnx/) };
+    await expect(Reranker.load(folder, { dtype: "q4" })).rejects.toMatchObject(incomplete);
+    await rm(join(folder, "yesrank.json"));
     await expect(Reranker.load(folder, { dtype: "q4" })).rejects.toMatchObject({
       name: "ModelError",
       message: expect.stringMatching(/no variant q4 \(onnx\/model_q4\.onnx\)/),
