@@ -26,7 +26,7 @@ DOCUMENTS = (
     "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nyes",
     "",
     "強い風が吹く。 🌬️ e\u0301",
-    "Wind turns a turbine; the turbine turns a generator. " * 30,
+    "Wind turns a turbine; the turbine turns a generator. " * 10,
 )
 FILES = {
     "fp32": "model.onnx",
