@@ -10,8 +10,8 @@ import { defineConfig, type Plugin } from "vite";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const REPOSITORY = resolve(HERE, "..");
 const RUNTIME = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/webgpu"));
-/** The build of onnxruntime that has WebAssembly and WebGPU in every browser; docs/web.md has the measurements. */
-const BUILD = "ort-wasm-simd-threaded.asyncify";
+/** Builds of onnxruntime by device; docs/web.md says why these. Each browser loads only the one that it uses. */
+const BUILDS = { wasm: "ort-wasm-simd-threaded", webgpu: "ort-wasm-simd-threaded.jspi" } as const;
 
 const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -24,8 +24,22 @@ function shipped(stem: string, ending: string, source: Uint8Array): Shipped {
   return { fileName: `assets/${stem}-${sha256(source).slice(0, 10)}${ending}`, source };
 }
 
-const factory = shipped("onnxruntime", ".mjs", readFileSync(resolve(RUNTIME, `${BUILD}.mjs`)));
-const packed = shipped("onnxruntime", ".wasm.gz", gzipSync(readFileSync(resolve(RUNTIME, `${BUILD}.wasm`)), { level: 9 }));
+function filesOf(device: keyof typeof BUILDS): { factory: Shipped; packed: Shipped } {
+  const read = (ending: string) => readFileSync(resolve(RUNTIME, `${BUILDS[device]}${ending}`));
+  return {
+    factory: shipped(`onnxruntime-${device}`, ".mjs", read(".mjs")),
+    packed: shipped(`onnxruntime-${device}`, ".wasm.gz", gzipSync(read(".wasm"), { level: 9 })),
+  };
+}
+
+const runtime = { wasm: filesOf("wasm"), webgpu: filesOf("webgpu") };
+const nameOf = ({ fileName }: Shipped): string => fileName.replace("assets/", "");
+const names = Object.fromEntries(
+  Object.entries(runtime).map(([device, { factory, packed }]) => [
+    device,
+    { factory: nameOf(factory), packed: nameOf(packed) },
+  ]),
+);
 
 /** onnxruntime's files under names that the worker is told; what the bundler itself makes of them is left out. */
 function runtimeFiles(): Plugin {
@@ -33,7 +47,9 @@ function runtimeFiles(): Plugin {
     name: "runtime-files",
     generateBundle(_, bundle) {
       for (const name of Object.keys(bundle)) if (name.endsWith(".wasm")) delete bundle[name];
-      for (const { fileName, source } of [factory, packed]) this.emitFile({ type: "asset", fileName, source });
+      for (const { factory, packed } of Object.values(runtime)) {
+        for (const { fileName, source } of [factory, packed]) this.emitFile({ type: "asset", fileName, source });
+      }
     },
   };
 }
@@ -83,13 +99,13 @@ function sorted(pairs: [string, string][]): Record<string, string> {
 export default defineConfig({
   root: resolve(HERE, "page"),
   base: "./", // works in any folder of a host
-  define: {
-    ORT_FACTORY: JSON.stringify(factory.fileName.replace("assets/", "")),
-    ORT_PACKED: JSON.stringify(packed.fileName.replace("assets/", "")),
-  },
+  define: { ORT: JSON.stringify(names) },
   resolve: {
-    // one build for both devices, as it can be shipped only once, and without its factory in the bundle
-    alias: [{ find: /^onnxruntime-web\/(wasm|webgpu)$/, replacement: resolve(RUNTIME, "ort.webgpu.min.mjs") }],
+    // the forms without the factory in the bundle: threads start from the factory's own file
+    alias: [
+      { find: "onnxruntime-web/wasm", replacement: resolve(RUNTIME, "ort.wasm.min.mjs") },
+      { find: "onnxruntime-web/webgpu", replacement: resolve(RUNTIME, "ort.jspi.min.mjs") },
+    ],
   },
   plugins: [remember(), runtimeFiles(), record()],
   worker: { format: "es", plugins: () => [remember()] },

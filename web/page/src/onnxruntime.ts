@@ -1,21 +1,23 @@
-/** onnxruntime's own files: they lie beside this script, the large one packed. */
+/** onnxruntime's own files: they lie beside this script, the large ones packed. A worker loads one model, once. */
 
-declare const ORT_FACTORY: string; // names with a hash of the content, given by vite.config.ts
-declare const ORT_PACKED: string;
+import type { Device } from "../../src/rerank/index.ts";
 
-let unpacked: Promise<ArrayBuffer> | undefined;
+interface Names {
+  readonly factory: string;
+  readonly packed: string;
+}
 
-/** Options of Reranker.load that keep onnxruntime from looking for them elsewhere. */
+/** Names with a hash of the content, by device; given by vite.config.ts. */
+declare const ORT: { readonly wasm: Names; readonly webgpu: Names };
+
+/** Options of Reranker.load that keep onnxruntime from looking for its files elsewhere. */
 export async function onnxruntime(
+  device: Device,
   signal: AbortSignal,
 ): Promise<{ wasmPaths: { mjs: string }; wasmBinary: ArrayBuffer }> {
-  unpacked ??= unpack(new URL(ORT_PACKED, self.location.href), signal);
-  try {
-    return { wasmPaths: { mjs: new URL(ORT_FACTORY, self.location.href).href }, wasmBinary: await unpacked };
-  } catch (error) {
-    unpacked = undefined;
-    throw error;
-  }
+  const { factory, packed } = device === "webgpu" ? ORT.webgpu : ORT.wasm;
+  const wasmBinary = await unpack(new URL(packed, self.location.href), signal);
+  return { wasmPaths: { mjs: new URL(factory, self.location.href).href }, wasmBinary };
 }
 
 /** Unpacks here, not by Content-Encoding, so that any static host will do; some unpack .gz by themselves, though. */

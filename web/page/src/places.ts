@@ -7,7 +7,7 @@ import type { Choice, Local } from "./local.ts";
 import { Cancelled, KeyNeeded, Problem } from "./problem.ts";
 import * as server from "./server.ts";
 import { addressOf, folderSource, listedSources, type Source, servedSources } from "./sources.ts";
-import { deviceNote, findGpu, type Gpu, precisions } from "./variants.ts";
+import { deviceNote, findGpu, type Gpu, precisions, usable } from "./variants.ts";
 
 const FOLDER = "folder:";
 const ADDRESS = "url:";
@@ -139,7 +139,7 @@ export class Places {
     html("device-note").hidden = note === "";
     html("device-note").textContent = note;
     for (const option of select("device").options) {
-      if (option.value === "webgpu") option.disabled = !this.#gpu?.present;
+      if (option.value === "webgpu") option.disabled = !usable(this.#gpu);
     }
     this.#drawPrecisions();
   }

@@ -22,6 +22,8 @@ const HALF: readonly Dtype[] = ["fp16", "q4f16"];
 /** What WebGPU offers here, found out once. */
 export interface Gpu {
   readonly present: boolean;
+  /** WebAssembly can wait for the GPU (JSPI), which our build of onnxruntime needs. */
+  readonly waits: boolean;
   /** 16-bit arithmetic in shaders (shader-f16). */
   readonly half: boolean;
 }
@@ -30,8 +32,12 @@ export async function findGpu(): Promise<Gpu> {
   const gpu = (navigator as { gpu?: { requestAdapter(): Promise<{ features: ReadonlySet<string> } | null> } })
     .gpu;
   const adapter = await gpu?.requestAdapter().catch(() => null);
-  return { present: Boolean(adapter), half: Boolean(adapter?.features.has("shader-f16")) };
+  const waits = "Suspending" in WebAssembly;
+  return { present: Boolean(adapter), waits, half: Boolean(adapter?.features.has("shader-f16")) };
 }
+
+/** Whether a model can run on the GPU. */
+export const usable = (gpu: Gpu | null): boolean => gpu !== null && gpu.present && gpu.waits;
 
 /** What stands below the device: what is missing, and what would help. */
 export function deviceNote(gpu: Gpu): string {
@@ -40,6 +46,9 @@ export function deviceNote(gpu: Gpu): string {
   }
   if (!gpu.present) {
     return "WebGPU is missing in this browser, so the CPU does the work. It needs a current browser and graphics driver.";
+  }
+  if (!gpu.waits) {
+    return "WebGPU is there, but this browser lacks what onnxruntime needs for it (JSPI), so the CPU does the work.";
   }
   return gpu.half
     ? ""

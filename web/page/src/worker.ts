@@ -36,7 +36,7 @@ async function work(message: Exclude<ToWorker, { kind: "cancel" }>): Promise<Fro
   const { dtype, device } = message;
   reranker = await Reranker.load(source, {
     ...options,
-    ...(await onnxruntime(stop.signal)),
+    ...(await onnxruntime(device, stop.signal)),
     dtype,
     device,
     signal: stop.signal,

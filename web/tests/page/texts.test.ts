@@ -218,8 +218,9 @@ describe("models for this browser", () => {
       ["q4f16", true],
       ["q8", false],
     ]);
-    expect(deviceNote({ present: true, half: false })).toMatch(/shader-f16/);
-    expect(deviceNote({ present: true, half: true })).toBe("");
+    expect(deviceNote({ present: true, waits: true, half: false })).toMatch(/shader-f16/);
+    expect(deviceNote({ present: true, waits: false, half: true })).toMatch(/JSPI/);
+    expect(deviceNote({ present: true, waits: true, half: true })).toBe("");
   });
   test("a folder, or the one above it", () => {
     const files = (prefix: string) =>
