@@ -17,7 +17,7 @@ _UNPACKED: Mapping[tuple[str, str], float] = {
     ("int4", "bf16"): 4.0,
     ("bf16", "f32"): 2.0,
 }
-_WIDENED: Mapping[str, float] = {"fp16": 2.0, "q4f16": 1.5}
+_WIDENED: Mapping[str, float] = {"fp16": 2.3}
 """Growth of ONNX variants at load, where the CPU computes in float32 what is stored as float16."""
 
 
