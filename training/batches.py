@@ -24,7 +24,7 @@ GROUPS = 8  # groups a batch
 # A source is drawn in proportion to groups ** 0.75 times this: questions people ask more, templates less.
 FAVOUR = {
     "afriqa": 1.6, "covidqa": 1.6, "pubmedqa-l": 1.6, "qamr": 1.6, "qed-dev": 1.6, "strategyqa": 1.6,
-    "medquad": 1.3, "drcd-dev": 0.5, "wordnet": 0.5,
+    "medquad": 1.3, "scitldr": 1.4, "pycode": 1.6, "drcd-dev": 0.5, "wordnet": 0.5,
 }  # fmt: skip
 
 

@@ -99,13 +99,14 @@ def mine(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rng = random.Random(0)
     docs: list[str] = []
     groups: list[Group] = []
-    for path in sorted((args.data / "train").glob("*.jsonl.gz")):
+    paths = [path for data in args.data for path in (data / "train").glob("*.jsonl.gz")]
+    for path in sorted(paths, key=lambda path: path.name):
         source = path.name.removesuffix(".jsonl.gz")
         new_docs, new_groups = mine(source, read_pairs(path), len(docs), rng)
         docs += new_docs

@@ -28,7 +28,7 @@ from training.wiring import wire
 
 log = logging.getLogger("training")
 
-RATE = 1e-3
+RATE, SECOND_RATE = 1e-3, 4e-4  # of a run from wired weights, and of one that begins with a trained model
 WARMUP = 60  # steps
 LONG_FROM, LONGEST_FROM = (
     0.6,
@@ -49,10 +49,10 @@ class Progress:
     recent: list[tuple[float, float]] = field(default_factory=list)
 
 
-def learning_rate(done: float, step: int) -> float:
+def learning_rate(done: float, step: int, peak: float = RATE) -> float:
     """Warm-up, flat until 30 % of the time, then a cosine down to 3 %."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, (done - 0.3) / 0.7))))
-    return RATE * min(1.0, (step + 1) / WARMUP) * (0.03 + 0.97 * cosine)
+    return peak * min(1.0, (step + 1) / WARMUP) * (0.03 + 0.97 * cosine)
 
 
 def hardness(done: float) -> float:
@@ -113,13 +113,13 @@ def save(path: Path, content: dict[str, object]) -> None:
     path.with_suffix(".new").replace(path)
 
 
-def report(progress: Progress, done: float) -> None:
+def report(progress: Progress, rate: float, hard: float) -> None:
     loss, accuracy = np.mean(progress.recent, 0)
     progress.recent.clear()
     log.info(
         "step %d  %.2f min  loss %.3f  accuracy %.3f  rate %.1e  hard %.2f  %.1f M tokens  %.0f tokens/s",
-        progress.steps, progress.seconds / 60, loss, accuracy, learning_rate(done, progress.steps),
-        hardness(done), progress.tokens / 1e6, progress.tokens / progress.seconds,
+        progress.steps, progress.seconds / 60, loss, accuracy, rate, hard,
+        progress.tokens / 1e6, progress.tokens / progress.seconds,
     )  # fmt: skip
 
 
@@ -133,8 +133,12 @@ def build(data: Path, seed: int) -> tuple[Reranker, Sampler]:
     return model, Sampler.build(encoder, groups, np.load(data / "tokens.npz"))
 
 
-def train(data: Path, out: Path, minutes: float, seed: int) -> None:
+def train(data: Path, out: Path, minutes: float, seed: int, first: Path | None = None) -> None:
+    """first: a finished run whose model goes on, with long documents and hard negatives from the start."""
     model, sampler = build(data, seed)
+    if first is not None:
+        model.load_state_dict(torch.load(first / "checkpoint.pt", weights_only=False)["model"])
+    peak = RATE if first is None else SECOND_RATE
     optimizer, progress = optimizer_for(model), Progress()
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
@@ -146,14 +150,15 @@ def train(data: Path, out: Path, minutes: float, seed: int) -> None:
         log.info("going on from step %d", progress.steps)
     compile_layers(model)
     started = time.monotonic()
-    warm_up(model, {*SHORT, *LONG, *LONGEST})
+    warm_up(model, {*LONG, *LONGEST} if first is not None else {*SHORT, *LONG, *LONGEST})
     size = sum(p.numel() for p in model.parameters())
     log.info("compiled in %.0f s; %d parameters", time.monotonic() - started, size)
     clock = saved = time.monotonic()
     while (done := progress.seconds / (60 * minutes)) < 1:
+        course = done if first is None else LONG_FROM + (1 - LONG_FROM) * done  # of documents and negatives
         for kind in optimizer.param_groups:
-            kind["lr"] = learning_rate(done, progress.steps)
-        batch = sampler.batch(shapes(done), hardness(done))
+            kind["lr"] = learning_rate(done, progress.steps, peak)
+        batch = sampler.batch(shapes(course), hardness(course))
         progress.recent.append(step(model, optimizer, batch))
         progress.steps += 1
         progress.tokens += prompt_tokens(batch)
@@ -161,7 +166,7 @@ def train(data: Path, out: Path, minutes: float, seed: int) -> None:
         progress.seconds += now - clock
         clock = now
         if progress.steps % 50 == 0:
-            report(progress, done)
+            report(progress, learning_rate(done, progress.steps, peak), hardness(course))
         if now - saved > SAVE_EVERY or progress.seconds >= 60 * minutes:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             save(checkpoint, {**state, "sampler": sampler.state(), "progress": asdict(progress)})
@@ -179,12 +184,13 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=1, help="another one where step 200 is still at chance, 2.08"
     )
+    parser.add_argument("--first", type=Path, metavar="RUN", help="go on with the model of a finished run")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
     torch.set_num_threads(args.threads)
-    train(args.data, args.out, args.minutes, args.seed)
+    train(args.data, args.out, args.minutes, args.seed, args.first)
 
 
 if __name__ == "__main__":
