@@ -1,7 +1,9 @@
 """The seam between the model's arithmetic and everything else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+
+import numpy as np
 
 from yesrank.errors import InputError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
@@ -43,3 +45,24 @@ def check_prompts(prompts: Sequence[Prompt], positions: int) -> None:
                 f"has {len(prompt.ids)} tokens; the model takes 1 to {positions}",
                 "set max_length to cut documents",
             )
+
+
+def in_order(
+    prompts: Sequence[Prompt],
+    rows: Iterable[tuple[tuple[int, ...], FloatArray]],
+    width: int,
+    progress: Progress | None,
+) -> FloatArray:
+    """What `Engine.encode` returns: float32 [N, width].
+
+    rows: (ids, hidden state [width]) of each distinct prompt, in any order, as they get done.
+    """
+    places: dict[tuple[int, ...], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        places.setdefault(prompt.ids, []).append(index)
+    out = np.empty((len(prompts), width), np.float32)
+    for ids, row in rows:
+        out[places[ids]] = row
+        if progress is not None:
+            progress(len(places[ids]))
+    return out

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from yesrank.engine.base import HeadRows, check_prompts
+from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.onnx.graph import HIDDEN, IDS, KEEP, MASK, POSITIONS, Decoder
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
@@ -55,17 +55,8 @@ class OnnxEngine:
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
-        places: dict[tuple[Ids, int], list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            shared = min(prompt.shared, len(prompt.ids) - 1) if self._graph.cache else 0
-            places.setdefault((prompt.ids, shared), []).append(index)
-        out = np.empty((len(prompts), self.info.hidden_size), np.float32)
         with self._lock:
-            for (ids, shared), members in places.items():
-                out[members] = self._prompt(ids, shared)
-                if progress is not None:
-                    progress(len(members))
-        return out
+            return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -79,6 +70,11 @@ class OnnxEngine:
             self._session = self._head = None
             self._prefixes.clear()
             self._worker.shutdown()
+
+    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
+        """(ids, hidden state) of each distinct prompt."""
+        for ids, shared in {prompt.ids: prompt.shared for prompt in prompts}.items():
+            yield ids, self._prompt(ids, min(shared, len(ids) - 1) if self._graph.cache else 0)
 
     def _prompt(self, ids: Ids, shared: int) -> FloatArray:
         """float32 [D]."""

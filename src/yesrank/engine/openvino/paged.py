@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import openvino as ov
 
-from yesrank.engine.base import HeadRows, check_prompts
+from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.openvino.batching import Span, calls
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
@@ -44,16 +44,9 @@ class PagedEngine:
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
-        places: dict[Ids, list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            places.setdefault(prompt.ids, []).append(index)
-        out = np.empty((len(prompts), self.info.hidden_size), np.float32)
         with self._lock:
             try:
-                for ids, row in self._rows(prompts):
-                    out[places[ids]] = row
-                    if progress is not None:
-                        progress(len(places[ids]))
+                out = in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
             except BaseException:
                 self._forget()  # the blocks of an interrupted run have lost their owners
                 raise

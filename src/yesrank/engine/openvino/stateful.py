@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import openvino as ov
 
-from yesrank.engine.base import HeadRows, check_prompts
+from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.openvino.batching import padded_batches
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
 from yesrank.engine.openvino.sequences import Ids, groups
@@ -33,16 +33,8 @@ class StatefulEngine:
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
-        places: dict[Ids, list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            places.setdefault(prompt.ids, []).append(index)
-        out = np.empty((len(prompts), self.info.hidden_size), np.float32)
         with self._lock:
-            for ids, row in self._rows(prompts):
-                out[places[ids]] = row
-                if progress is not None:
-                    progress(len(places[ids]))
-        return out
+            return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
