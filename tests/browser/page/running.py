@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +36,7 @@ def yesrank_serve(*arguments: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+        process.stderr.close()
 
 
 def _address(stderr: Any, said: list[str]) -> str:
@@ -43,9 +44,14 @@ def _address(stderr: Any, said: list[str]) -> str:
         said.append(line)
         if found := _LISTENS.search(line):
             # the rest is read too, or the server stops when the pipe is full
-            threading.Thread(target=lambda: said.extend(stderr), daemon=True).start()
+            threading.Thread(target=_drain, args=(stderr, said), daemon=True).start()
             return found[1]
     raise AssertionError("yesrank serve did not start:\n" + "".join(said))
+
+
+def _drain(stderr: Any, said: list[str]) -> None:
+    with suppress(ValueError):  # closed at the end
+        said.extend(stderr)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
