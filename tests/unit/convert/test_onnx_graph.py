@@ -18,7 +18,7 @@ from yesrank.types import FloatArray, Prompt
 
 EXACT = 1e-5
 # mean distance of the logits from the unrounded model's in units of their deviation, on random weights
-DRIFT = {"fp32": EXACT, "fp16": 3e-3, "q8": 0.1, "int8": 0.05, "q4": 0.4, "q4f16": 0.4}
+DRIFT = {"fp32": EXACT, "fp16": 3e-3, "q8": 0.1, "int8": 0.08, "q4": 0.4, "q4f16": 0.4}
 LENGTHS = (5, 40, 1, 17, 33)
 IDS = [
     np.random.default_rng(index).integers(0, 1000, length).tolist() for index, length in enumerate(LENGTHS)
