@@ -240,7 +240,7 @@ def test_sifting_drops_likely_answers_and_puts_the_hardest_first(pool: Pool) -> 
 
 @pytest.fixture
 def groups(pool: Pool, small_tokenizer: str) -> Groups:
-    return Groups(pool, PromptEncoder(small_tokenizer), TEMPLATES["card"], 160, negatives=7, seed=1)
+    return Groups(pool, PromptEncoder(small_tokenizer), TEMPLATES["card"], 256, negatives=7, seed=1)
 
 
 def test_negatives_are_given_then_mined_then_random(groups: Groups, pool: Pool) -> None:
@@ -260,9 +260,9 @@ def test_negatives_are_given_then_mined_then_random(groups: Groups, pool: Pool) 
 def test_a_small_pool_gives_small_groups(small_tokenizer: str) -> None:
     pool = Pool()
     examples, _ = build(pool, lines(("q", ["a"], []), ("r", ["b"], []), ("s", ["c"], [])), "find")
-    groups = Groups(pool, PromptEncoder(small_tokenizer), TEMPLATES["card"], 160, negatives=7, seed=1)
+    groups = Groups(pool, PromptEncoder(small_tokenizer), TEMPLATES["card"], 256, negatives=7, seed=1)
     assert sorted(groups.draw(examples[0], 0)) == [1, 2]
-    lonely = Groups(Pool(["a"]), groups.encoder, groups.template, 160, negatives=7, seed=1)
+    lonely = Groups(Pool(["a"]), groups.encoder, groups.template, 256, negatives=7, seed=1)
     with pytest.raises(InputError, match="all pairs have the same document"):
         lonely.check(examples)
 
@@ -274,7 +274,7 @@ def test_batches_are_the_same_wherever_they_start(groups: Groups, pool: Pool) ->
     firsts = [group[0].ids for batch in whole for group in batch]
     assert len(set(firsts[:7])) == len(set(firsts[7:14])) == 7  # each pass sees every example once
     assert firsts[:7] != firsts[7:14]
-    other = Groups(pool, groups.encoder, groups.template, 160, negatives=7, seed=2)
+    other = Groups(pool, groups.encoder, groups.template, 256, negatives=7, seed=2)
     assert [*islice(other.training(examples, 2, 0), 1)] != whole[:1]
 
 
@@ -283,9 +283,9 @@ def test_prompts_are_those_of_inference(groups: Groups, pool: Pool) -> None:
     one = example(pool, "what is <think>?", text)
     [found] = groups.prompts(one, [one.positive])
     around = frame(TEMPLATES["card"], DEFAULT_INSTRUCTION, one.query)
-    assert [found] == groups.encoder.prompts(around, [text], 160)
+    assert [found] == groups.encoder.prompts(around, [text], 256)
     assert found.truncated
-    assert len(found.ids) == 160
+    assert len(found.ids) == 256
 
 
 def test_a_query_without_room_is_found_before_training(groups: Groups, pool: Pool) -> None:
