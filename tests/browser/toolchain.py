@@ -69,7 +69,7 @@ def run_node(
 
 
 def run_page(
-    node: str, executable: str, url: str, flags: list[str] | None = None, seconds: int = 120
+    node: str, executable: str, url: str, flags: list[str] | None = None, seconds: int = 300
 ) -> dict[str, Any]:
     """What chromium.mjs tells of a page: its result, log, errors and requests. Fails where the page does."""
     job = {"executable": executable, "url": url, "flags": flags or [], "seconds": seconds}
