@@ -147,7 +147,7 @@ def test_gradients_are_those_of_plain_prompts(source: Path) -> None:
 def test_checkpointed_gradients_are_the_same(source: Path) -> None:
     prompts = group(source)
     kept, again = Ranker(source, F32), Ranker(source, F32)
-    again.model.gradient_checkpointing_enable({"use_reentrant": False})
+    again.compute_twice()
     for each in (kept, again):
         each.logits(prompts).sum().backward()
     assert again.model.model.layers[0].gradient_checkpointing

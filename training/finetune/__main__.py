@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from training.finetune.errors import require
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     settings = parse(arguments)
+    # oneDNN keeps up to 1024 compiled kernels, about 1.5 MB for each new length of a group: gigabytes in the end
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     require("transformers", "peft", "bm25s", "Stemmer", *(["ir_measures"] if settings.eval else []))
     from training.finetune.job import run  # these import PyTorch
     from training.finetune.loop import Stopped

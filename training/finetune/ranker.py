@@ -42,8 +42,15 @@ class Ranker:
         if rank and not frozen:
             lora.insert(self.model, rank)
         if not frozen and self.size > LARGE:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.compute_twice()
         self.model.train(not frozen)
+
+    def compute_twice(self) -> None:
+        """Keeps a layer's input only, and computes the rest again for its gradients."""
+        # transformers 5 has another name for it, and warns of the old one
+        old = self.model.gradient_checkpointing_enable
+        enable = getattr(self.model, "activation_checkpointing_enable", old)
+        enable({"use_reentrant": False})
 
     @property
     def size(self) -> int:
