@@ -31,7 +31,11 @@ class Head(StrEnum):
 def convert(
     source: Annotated[
         Path,
-        typer.Argument(metavar="SRC", help="Checkpoint folder with safetensors files.", show_default=False),
+        typer.Argument(
+            metavar="SRC",
+            help="Checkpoint folder with safetensors files; or builtin, the small model that comes with yesrank.",
+            show_default=False,
+        ),
     ],
     target: Annotated[
         Path, typer.Argument(metavar="DST", help="Folder to make; must not exist yet.", show_default=False)
@@ -79,6 +83,7 @@ def convert(
     for_openvino = {"weights": weights, "tokenizer_ir": tokenizer_ir or None}
     for_onnx = {"variants": variants, "head": head}
     _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
+    source = _checkpoint(source)
     started = time.perf_counter()
     with _progress(source) as progress:
         if format is Format.ONNX:
@@ -101,6 +106,12 @@ def convert(
                 progress=progress,
             )
     _show(target, source, format, time.perf_counter() - started, as_json=as_json)
+
+
+def _checkpoint(source: Path) -> Path:
+    from yesrank.models.folder import builtin_checkpoint
+
+    return builtin_checkpoint() if str(source) == "builtin" and not source.exists() else source
 
 
 def _refuse(options: dict[str, Any], format: Format) -> None:

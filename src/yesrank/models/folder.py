@@ -47,6 +47,11 @@ def builtin_folder() -> Path:
     return Path(str(files("yesrank"))) / "data" / "builtin"
 
 
+def builtin_checkpoint() -> Path:
+    """The same model before any conversion: a plain Hugging Face folder."""
+    return builtin_folder().with_name("builtin-checkpoint")
+
+
 def open_model(model: str | Path | None = None) -> ModelFolder:
     """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError."""
     path = builtin_folder() if model is None else Path(model).expanduser()
