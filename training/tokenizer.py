@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,12 +130,16 @@ def encode_documents(encoder: Encoder, docs: list[str], out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="encode with this tokenizer.json, train none")
     args = parser.parse_args()
     data = json.loads((args.out / "groups.json").read_text(encoding="utf-8"))
-    queries = [group["query"] for group in data["groups"]]
-    tokenizer = train_tokenizer(training_texts(data["docs"], queries, random.Random(0)), VOCABULARY)
     path = args.out / "tokenizer.json"
-    tokenizer.save(str(path))
+    if args.keep:
+        shutil.copyfile(args.keep, path)
+    else:
+        queries = [group["query"] for group in data["groups"]]
+        texts = training_texts(data["docs"], queries, random.Random(0))
+        train_tokenizer(texts, VOCABULARY).save(str(path))
     encoder = Encoder(path)
     check(encoder)
     head = encoder.head(DEFAULT_INSTRUCTION, "How is it made?")
