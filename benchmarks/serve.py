@@ -49,10 +49,16 @@ def run(options: Options) -> dict[str, Any]:
             bench = Bench(options, reranker, port)
             _note("throughput")
             rounds = asyncio.run(bench.throughput())
+            _note(f"the server reached {', '.join(f'{each.ratio:.1%}' for each in rounds)} of the engine")
             bench.check_batches()
             capacity = statistics.median(each.server for each in rounds)
             _note("latency")
             latencies = asyncio.run(bench.latencies(capacity))
+            _note(
+                "; ".join(
+                    f"{e.documents} {e.situation}: p50 {e.p50:.2f} s, p99 {e.p99:.2f} s" for e in latencies
+                )
+            )
         tokens = reranker.rank(
             synthetic_query(0), synthetic_documents(options.documents, options.words, 0)
         ).tokens

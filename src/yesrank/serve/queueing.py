@@ -11,7 +11,8 @@ from yesrank.errors import QueueFull
 from yesrank.serve.limits import Limits
 from yesrank.serve.work import Job, Model, Part, Turn
 
-_SHORT = 4  # turns: a request of as many tokens or fewer is a short one
+_SHORT = 2  # turns: a request of as many tokens or fewer is a short one
+_NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on
 _RESERVE = 4  # a quarter of a turn is kept for long requests, however many short ones come
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
@@ -47,8 +48,8 @@ class Queue:
     short request waits for the turn that is running and begins in the next, unless other short ones came before it;
     and long ones always get a quarter. Models with work are served one after the other.
 
-    Requests of a few turns count as short: by turns with others of their size each would finish last, and the engine's
-    memory of their queries' prefixes would have to hold all of them at once.
+    Requests of a turn or two count as short, and what is left of a long one is finished in one go: by turns with others
+    of their size all would finish last, and the engine's memory of prefixes would have to hold all their queries.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -219,7 +220,8 @@ class Queue:
         job = lanes.long.popleft()
         part = job.take(tokens)
         if job.next_cost:
-            lanes.long.append(job)
+            nearly = job.tokens_left <= _NEARLY * self._limits.turn_tokens
+            (lanes.long.appendleft if nearly else lanes.long.append)(job)
         return part
 
 
