@@ -130,7 +130,9 @@ def encode_documents(encoder: Encoder, docs: list[str], out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="encode with this tokenizer.json, train none")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="encode with this tokenizer.json, train none"
+    )
     args = parser.parse_args()
     data = json.loads((args.out / "groups.json").read_text(encoding="utf-8"))
     path = args.out / "tokenizer.json"
