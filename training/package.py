@@ -16,7 +16,7 @@ from yesrank.convert import convert, convert_onnx
 from yesrank.manifest import FILE, Manifest, read_manifest, write_manifest
 
 DATA = Path(__file__).parent.parent / "src" / "yesrank" / "data"
-VARIANT = "int8"  # row by row: small, and closest to float32 among the small ones
+VARIANT = "int8"  # row by row: an outlier in one token does not coarsen the others
 
 
 def manifest_of(folder: Path) -> Manifest:
