@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_right"
-_LARGE = (".safetensors", ".bin", "tokenizer.json")
+_LARGE = (".safetensors", ".bin", "tokenizer.json", ".onnx", ".onnx_data", ".onnx_data_1")
 
 
 @dataclass
@@ -51,7 +51,8 @@ class Hub:
     @classmethod
     def of_folder(cls, hub_id: str, folder: Path) -> "Hub":
         """A hub with the files of a folder."""
-        return cls(hub_id, {path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        return cls(hub_id, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths})
 
     def ranges(self, name: str) -> list[str | None]:
         """The Range of every request for the content of a large file, in order."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,16 @@ def check_files(folder: Path, manifest: Manifest, *, hashes: bool = False) -> No
             )
         if hashes and sha256(path) != entry.sha256:
             raise ModelError(f"{path} differs from its manifest (SHA-256)", "convert or copy again")
+
+
+def without_absent_variants(folder: Path, manifest: Manifest) -> Manifest:
+    """Of the ONNX files, those whose graph is here: each variant is of use alone, and may have come alone."""
+
+    def is_here(name: str) -> bool:
+        graph = name.partition(".onnx")[0] + ".onnx"
+        return not name.startswith("onnx/") or (folder / graph).exists()
+
+    return replace(manifest, files={name: entry for name, entry in manifest.files.items() if is_here(name)})
 
 
 def sha256(path: Path, progress: Callable[[int], None] | None = None) -> str:

@@ -4,71 +4,17 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hub_user import Home
 from loopback_hub import COMMIT, TOKEN, Hub, serving
 
 from yesrank.randomweights import write_random_checkpoint
-from yesrank.store import Store
 
 ID = "acme/tiny-reranker"
 WEIGHTS = "model.safetensors"
-
-
-@dataclass
-class Home:
-    """A user with an empty cache, an empty store, and a hub."""
-
-    root: Path
-    endpoint: str
-
-    def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "YESRANK_"))}
-        ours = {
-            "HF_ENDPOINT": self.endpoint,
-            "HF_HOME": str(self.root / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "NO_PROXY": "127.0.0.1",
-            "YESRANK_CONFIG": str(self.root / "models.toml"),
-            "YESRANK_MODELS": str(self.root / "models"),
-        }
-        return {**kept, **ours, **more}
-
-    def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", "from yesrank.cli.main import main; main()", *arguments]
-        return subprocess.Popen(
-            command,
-            env=self.environment(**more),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
-        process = self.start(*arguments, **more)
-        out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    def blobs(self) -> list[str]:
-        """Files in the cache that hold content, or a part of it."""
-        return [path.name for path in self.root.glob("hf/hub/models--*/blobs/*")]
-
-    def fails(self, *arguments: str, **more: str) -> str:
-        """What a command that fails says, and that it says it shortly, with a next step, storing nothing."""
-        done = self.run(*arguments, **more)
-        assert done.returncode == 1, done.stderr
-        assert done.stdout == ""
-        assert "Traceback" not in done.stderr
-        assert "\nnext: " in done.stderr
-        assert Store(self.root / "models.toml").list() == ()
-        return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +83,12 @@ def test_a_killed_download_goes_on_in_the_next_run(hub: Hub, home: Home) -> None
     assert done.returncode == 0, done.stderr
     assert hub.ranges(WEIGHTS) == [None, f"bytes={begin}-"]
     assert not [name for name in home.blobs() if "incomplete" in name]
-    entry = Store(home.root / "models.toml").get("m")
+    entry = home.store.get("m")
     assert (entry.name, entry.source, entry.aliases) == ("mine", ID, ("m", ID))
 
     # what is in the cache needs no network; a second name for the same model gets no alias that is taken
     assert home.run("pull", ID, "--name", "again", HF_HUB_OFFLINE="1").returncode == 0
-    assert Store(home.root / "models.toml").get("again").aliases == ()
+    assert home.store.get("again").aliases == ()
 
 
 def test_a_wrong_hash_is_refused_and_deleted(hub: Hub, home: Home) -> None:

@@ -1,4 +1,4 @@
-"""`yesrank pull`: a model of the Hugging Face hub, downloaded, converted and named."""
+"""`yesrank pull`: a model of the Hugging Face hub, downloaded, converted where it has to be, and named."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +33,21 @@ def pull(
     ] = None,
     revision: RevisionOption = None,
     weights: WeightsOption = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant",
+            metavar="q8|q4|...",
+            help="Take this one of its ONNX files, rather than a checkpoint that is there too.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Download a model of the Hugging Face hub, convert it, and give it a name.
 
     An interrupted download goes on where it stopped when the same command is run again. HF_TOKEN, HF_ENDPOINT,
-    HF_HOME and HF_HUB_OFFLINE are respected. An OpenVINO model is used as it was published.
+    HF_HOME and HF_HUB_OFFLINE are respected. An OpenVINO model is used as it was published, and so are ONNX files, of
+    which one variant is downloaded.
     """
     from yesrank.store import Store
     from yesrank.store import pull as run
@@ -50,6 +59,7 @@ def pull(
             name=name,
             revision=revision,
             weights=None if weights is None else weights.value,
+            variant=variant,
             steps=told,
         )
     show_entry(entry, "added" if new else "there already", as_json=as_json)

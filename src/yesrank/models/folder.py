@@ -1,6 +1,6 @@
 """What a model folder holds: its manifest where it has one, what can be derived where it has none."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
-from yesrank.manifest import Manifest, check_files, read_manifest
+from yesrank.manifest import Manifest, check_files, read_manifest, without_absent_variants
 from yesrank.prompt import Template, template_named
 from yesrank.qwen3 import Qwen3Config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
@@ -62,7 +62,7 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         )
     manifest = read_manifest(path)
     if manifest is not None:
-        check_files(path, _without_absent_variants(path, manifest))
+        check_files(path, without_absent_variants(path, manifest))
     config = Qwen3Config.from_folder(path)
     encoder = PromptEncoder.from_folder(path)
     limit = min(LIMIT, config.max_position_embeddings)
@@ -96,14 +96,9 @@ def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
     return rows
 
 
-def _without_absent_variants(path: Path, manifest: Manifest) -> Manifest:
-    """Of the ONNX files, those that are here: each is of use alone, and may have been downloaded alone."""
-    files = {
-        name: entry
-        for name, entry in manifest.files.items()
-        if not name.startswith("onnx/") or (path / name).exists()
-    }
-    return replace(manifest, files=files)
+def holds_checkpoint(path: Path) -> bool:
+    """Whether there are the safetensors files of a checkpoint."""
+    return any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json"))
 
 
 def _kind(path: Path) -> str:
@@ -111,7 +106,7 @@ def _kind(path: Path) -> str:
         return "openvino"
     if variants_of(path):
         return "onnx"
-    if any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")):
+    if holds_checkpoint(path):
         return "checkpoint"
     raise ModelError(
         f"{path} holds neither an OpenVINO model, nor ONNX files, nor a safetensors checkpoint",

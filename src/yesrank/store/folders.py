@@ -6,7 +6,8 @@ from pathlib import Path
 
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import YesrankError
-from yesrank.manifest import FILE, check_files, read_manifest
+from yesrank.manifest import FILE, check_files, read_manifest, without_absent_variants
+from yesrank.models.folder import holds_checkpoint
 from yesrank.store.entry import Entry
 from yesrank.store.places import is_folder, models_folder
 from yesrank.store.store import Store
@@ -32,7 +33,7 @@ def state_of(entry: Entry) -> State:
         manifest = read_manifest(entry.path)
         if manifest is not None:
             weights = manifest.weights
-            check_files(entry.path, manifest)
+            check_files(entry.path, without_absent_variants(entry.path, manifest))
     except YesrankError as error:
         return State(size, weights, error.message)
     return State(size, weights, _missing(entry))
@@ -58,7 +59,8 @@ def source_of(entry: Entry) -> Path | None:
 
         cache = Path(constants.HF_HUB_CACHE) / f"models--{entry.source.replace('/', '--')}"
         path = cache / "snapshots" / entry.revision
-    return path if is_folder(path) and path != entry.path else None
+    # a repository may hold both: then the download of its ONNX files may lie beside that of its checkpoint
+    return path if is_folder(path) and (path != entry.path or holds_checkpoint(path)) else None
 
 
 def delete_folder(store: Store, entry: Entry) -> tuple[int, str]:
@@ -70,7 +72,8 @@ def delete_folder(store: Store, entry: Entry) -> tuple[int, str]:
     if not is_folder(path):
         return 0, f"there was no folder {path}"
     if path.is_symlink() or path.resolve().parent != models_folder().resolve() or not (path / FILE).is_file():
-        return 0, f"{path} was not made by yesrank add or pull, and stays"
+        kept = f" in the Hugging Face cache: {_cache_command(entry)}" if entry.revision else ""
+        return 0, f"{path} was not made by yesrank add or pull, and stays{kept}"
     if any(each.path.resolve() == path.resolve() for each in store.list()):
         return 0, f"{path} belongs to another name as well, and stays"
     size = _size(path)
@@ -78,8 +81,13 @@ def delete_folder(store: Store, entry: Entry) -> tuple[int, str]:
         shutil.rmtree(path)
     except OSError as error:
         return size - _size(path), f"{path} could not be deleted wholly: {error}"
-    kept = f"the download of {entry.source} stays in the Hugging Face cache: hf cache rm model/{entry.source}"
+    kept = f"the download of {entry.source} stays in the Hugging Face cache: {_cache_command(entry)}"
     return size, kept if entry.revision else ""
+
+
+def _cache_command(entry: Entry) -> str:
+    """What deletes a download."""
+    return f"hf cache rm model/{entry.source}"
 
 
 def _size(folder: Path) -> int:

@@ -1,33 +1,19 @@
-"""Models of the Hugging Face hub: what to download of one, and the download into the usual cache."""
+"""Models of the Hugging Face hub: what one holds, and the download of what is needed into the usual cache."""
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yesrank.errors import ModelError, NoSpace, UnsupportedModel
+from yesrank.errors import ModelError, NoSpace, YesrankError
 from yesrank.manifest import sha256
 from yesrank.qwen3 import Qwen3Config
 from yesrank.store.blobs import Blob, fetch, partial_size
-from yesrank.store.hub_errors import explaining, is_offline
+from yesrank.store.choice import CONFIG, Choice, choose
+from yesrank.store.hub_errors import explaining, is_offline, not_cached
 
-_CONFIG = "config.json"
-_SMALL = {
-    _CONFIG,
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "yesrank.json",
-    "head.safetensors",
-}
-_LEGAL = ("LICENSE", "NOTICE")
-_OFFLINE_PATTERNS = [*_SMALL, "LICENSE*", "NOTICE*", "model*.safetensors*", "openvino_*"]
 _TIMEOUT = 30.0  # seconds for one answer about a repository
 _MARGIN = 64 << 20
 
@@ -44,11 +30,15 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at one commit, with the files at its top level."""
+    """A repository at one commit, with the files at its top level and in onnx/."""
 
     id: str
     commit: str
     files: tuple[RemoteFile, ...]
+
+    def taken(self, choice: Choice) -> tuple[RemoteFile, ...]:
+        """The files that are needed."""
+        return tuple(file for file in self.files if choice.takes(file.name))
 
 
 Advance = Callable[[int, int], None]
@@ -69,21 +59,23 @@ def look_up(hub_id: str, revision: str | None = None) -> Repository | None:
     files = [
         RemoteFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None, each.blob_id)
         for each in info.siblings or ()
-        if "/" not in each.rfilename
+        if _is_known_place(each.rfilename)
     ]
     return Repository(hub_id, str(info.sha), tuple(files))
 
 
-def download(repository: Repository, revision: str | None = None, advance: Advance | None = None) -> Path:
+def download(
+    repository: Repository, choice: Choice, revision: str | None = None, advance: Advance | None = None
+) -> Path:
     """Brings what is needed of a repository into the Hugging Face cache, and returns its folder there.
 
     Large files are continued where an earlier run stopped, and enter the cache only with the right SHA-256. The
     configuration comes first, so that another architecture is refused before gigabytes are fetched.
     Raises ModelError, UnsupportedModel, NoSpace.
     """
-    files = wanted(repository)
+    files = repository.taken(choice)
     with explaining(repository.id, revision):
-        folder = _snapshot(repository, [_CONFIG], revision)
+        folder = _snapshot(repository, [CONFIG], revision)
         Qwen3Config.from_folder(folder)
         checked = _fetch_large(repository, files, advance)
         _snapshot(repository, [file.name for file in files], repository.commit)
@@ -92,46 +84,35 @@ def download(repository: Repository, revision: str | None = None, advance: Advan
     return folder
 
 
-def cached(hub_id: str, revision: str | None = None) -> Path:
-    """The folder of a model that is in the cache already, without asking the hub. Raises ModelError."""
+def cached(
+    hub_id: str, revision: str | None = None, *, engine: str | None = None, variant: str | None = None
+) -> tuple[Path, Choice]:
+    """The folder of a model that is in the cache already, and the choice among what is there of it.
+
+    The hub is not asked. engine, variant: as for choose. Raises ModelError.
+    """
+    with explaining(hub_id, revision):
+        folder = _cached(hub_id, [CONFIG], revision)
+        names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        try:
+            choice = choose(hub_id, [*filter(_is_known_place, names)], engine, variant)
+        except YesrankError as error:
+            raise not_cached(f"variant {variant} of {hub_id}" if variant else hub_id) from error
+        return _cached(hub_id, choice.patterns, revision), choice
+
+
+def _cached(hub_id: str, patterns: Sequence[str], revision: str | None) -> Path:
+    """The folder in the cache. Where huggingface_hub knows what the hub has, it fails if some of that is missing."""
     from huggingface_hub import snapshot_download
 
-    with explaining(hub_id, revision):
-        folder = snapshot_download(
-            hub_id, revision=revision, local_files_only=True, allow_patterns=_OFFLINE_PATTERNS
-        )
-    return Path(folder)
-
-
-def wanted(repository: Repository) -> tuple[RemoteFile, ...]:
-    """The files that are needed: a safetensors checkpoint, else an OpenVINO model. Raises UnsupportedModel."""
-    names = {file.name for file in repository.files}
-    if _CONFIG in names and _has_checkpoint(names):
-        chosen = {name for name in names if name.startswith("model") and ".safetensors" in name}
-    elif {_CONFIG, "openvino_model.xml", "openvino_model.bin"} <= names:
-        chosen = {name for name in names if name.startswith("openvino_")}
-    else:
-        raise UnsupportedModel(*_refusal(repository.id, names))
-    chosen |= {name for name in names if name in _SMALL or name.upper().startswith(_LEGAL)}
-    return tuple(file for file in repository.files if file.name in chosen)
-
-
-def _has_checkpoint(names: Iterable[str]) -> bool:
-    return any(name in names for name in ("model.safetensors", "model.safetensors.index.json"))
-
-
-def _refusal(hub_id: str, names: set[str]) -> tuple[str, str]:
-    if any(name.endswith(".gguf") for name in names):
-        return f"{hub_id} holds a GGUF model", "pull the original safetensors checkpoint instead"
-    if "adapter_config.json" in names:
-        return (
-            f"{hub_id} is a LoRA adapter, not a whole model",
-            "merge it into its base first (peft: merge_and_unload, then save_pretrained), then: yesrank add",
-        )
-    return (
-        f"{hub_id} holds neither a safetensors checkpoint nor an OpenVINO model",
-        "for example: yesrank pull Qwen/Qwen3-Reranker-0.6B",
+    return Path(
+        snapshot_download(hub_id, revision=revision, local_files_only=True, allow_patterns=[*patterns])
     )
+
+
+def _is_known_place(name: str) -> bool:
+    """Whether a file lies where files of a model are looked for."""
+    return "/" not in name.removeprefix("onnx/")
 
 
 def _snapshot(repository: Repository, names: Sequence[str], revision: str | None) -> Path:

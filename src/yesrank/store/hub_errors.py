@@ -50,7 +50,7 @@ def _explained(error: BaseException, hub_id: str, revision: str | None) -> Yesra
 
     if isinstance(error, errors.LocalEntryNotFoundError):  # a cover for what really happened
         if error.__cause__ is None or is_offline(error):
-            return _not_cached(hub_id)
+            return not_cached(hub_id)
         return _explained(error.__cause__, hub_id, revision)
     if isinstance(error, errors.HfHubHTTPError):
         return _answered(error, hub_id, revision)
@@ -117,9 +117,10 @@ def _on_disk(error: OSError, hub_id: str) -> YesrankError:
     return ModelError(f"{hub_id} could not be downloaded: {error}", _AGAIN)
 
 
-def _not_cached(hub_id: str) -> ModelError:
+def not_cached(what: str) -> ModelError:
+    """For a model, or a part of one, that is not here while the network is forbidden."""
     return ModelNotFound(
-        f"{hub_id} is not, or not wholly, in the Hugging Face cache, and HF_HUB_OFFLINE forbids the network",
+        f"{what} is not, or not wholly, in the Hugging Face cache, and HF_HUB_OFFLINE forbids the network",
         "unset HF_HUB_OFFLINE and run again",
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from yesrank.errors import InputError, ModelNotFound, YesrankError
 from yesrank.store import hub
+from yesrank.store.choice import Choice, choose
 from yesrank.store.entry import Entry
 from yesrank.store.places import folder_for, is_folder
 from yesrank.store.resolve import HUB_ID
@@ -43,8 +44,11 @@ def take_in(
 
     A checkpoint is converted into the folder of converted models, OpenVINO and ONNX models are used where they lie; the
     path, source and revision of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for int8.
-    Raises InputError, ModelError, ConversionError; after an error nothing is stored.
+    The engine and variant of `entry` choose what is downloaded of a hub id (see choose), and the variant that was
+    downloaded is stored, so that another one that comes later changes nothing.
+    Raises InputError, ModelError, ConversionError, MissingExtra; after an error nothing is stored.
     """
+    _check_together(entry, weights)
     store.check_free(entry)
     path = Path(model).expanduser()
     if is_folder(path):
@@ -53,15 +57,16 @@ def take_in(
                 "revision", f"{model} is a folder, not a model of the hub", "leave --revision out"
             )
         source = path.resolve()
-        return _store(store, replace(entry, path=source, source=str(source)), weights, steps)
+        return _store(store, replace(entry, path=source, source=str(source)), None, weights, steps)
     if not HUB_ID.fullmatch(model):
         raise ModelNotFound(
             f"there is no folder {model}", "give a folder, or an id of the Hugging Face hub: OWNER/NAME"
         )
-    found = _download(model, revision, steps)
+    found, choice = _download(model, entry, revision, weights, steps)
     aliased = replace(entry, aliases=(*entry.aliases, *({model} - {*entry.names})))
     entry = without_taken_aliases(aliased, store.list()) if model not in entry.names else entry
-    return _store(store, replace(entry, path=found, source=model, revision=found.name), weights, steps)
+    entry = replace(entry, path=found, source=model, revision=found.name, variant=choice.variant)
+    return _store(store, entry, choice.kind, weights, steps)
 
 
 def pull(
@@ -71,27 +76,29 @@ def pull(
     name: str | None = None,
     revision: str | None = None,
     weights: str | None = None,
+    variant: str | None = None,
     steps: Steps = _SILENT,
 ) -> tuple[Entry, bool]:
     """Downloads a model of the hub, converts and adds it; returns the entry, and whether it is new.
 
-    name: None for the last part of the id. A model that is there in the same revision is left as it is. Raises
-    InputError where the name belongs to another model or revision, and what take_in raises.
+    name: None for the last part of the id. variant: of ONNX files, which are then taken even where there is a
+    checkpoint. A model that is there in the same revision is left as it is. Raises InputError where the name belongs
+    to another model, revision or variant, and what take_in raises.
     """
     if not HUB_ID.fullmatch(hub_id):
         raise InputError("model", f"{hub_id!r} is not an id of the Hugging Face hub", "write OWNER/NAME")
     name = name or hub_id.rpartition("/")[2]
+    entry = Entry(name, folder_for(name), variant=variant)
     there = store.find(name)
     if there is not None and there.source == hub_id:
-        _check_same(there, hub_id, revision, weights)
+        _check_same(there, hub_id, revision, weights, variant)
         return there, False
-    entry = Entry(name, folder_for(name))
     return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
 
 
-def _check_same(there: Entry, hub_id: str, revision: str | None, weights: str | None) -> None:
-    from yesrank.manifest import read_manifest
-
+def _check_same(
+    there: Entry, hub_id: str, revision: str | None, weights: str | None, variant: str | None
+) -> None:
     again = f"yesrank remove {there.name} --delete-files, then pull again; or keep both with --name"
     repository = hub.look_up(hub_id, revision)
     if repository is not None and repository.commit != there.revision:
@@ -100,37 +107,94 @@ def _check_same(there: Entry, hub_id: str, revision: str | None, weights: str | 
         )
     if not is_folder(there.path):
         raise InputError("name", f"{there.name} is stored, but its folder {there.path} is gone", again)
+    what = _differs(there, weights, variant)
+    if what is not None and variant is not None:
+        again = f"keep both: yesrank pull {hub_id} --variant {variant} --name {there.name}-{variant}"
+    if what is not None:
+        raise InputError("name", f"{there.name} {what}", again)
+
+
+def _differs(there: Entry, weights: str | None, variant: str | None) -> str | None:
+    """What an entry is, where that is not what was asked for."""
+    from yesrank.manifest import read_manifest
+
+    if variant not in (None, there.variant):
+        return f"is {f'variant {there.variant}' if there.variant else 'no ONNX model'}, not variant {variant}"
+    if weights is None:
+        return None
+    if there.variant is not None:
+        return f"is the ONNX variant {there.variant}, not a conversion with {weights} weights"
     manifest = read_manifest(there.path)
-    if weights is not None and manifest is not None and manifest.weights != weights:
-        raise InputError("name", f"{there.name} has {manifest.weights} weights, not {weights}", again)
+    if manifest is not None and manifest.weights != weights:
+        return f"has {manifest.weights} weights, not {weights}"
+    return None
 
 
-def _download(hub_id: str, revision: str | None, steps: Steps) -> Path:
+def _check_together(entry: Entry, weights: str | None) -> None:
+    if weights is not None and (entry.variant is not None or entry.engine == "onnx"):
+        raise InputError(
+            "weights",
+            "they are chosen for a checkpoint that is converted to OpenVINO; ONNX files have variants",
+            "leave out --weights, or --variant and --engine",
+        )
+
+
+def _download(
+    hub_id: str, entry: Entry, revision: str | None, weights: str | None, steps: Steps
+) -> tuple[Path, Choice]:
+    asked = {"engine": entry.engine, "variant": entry.variant}
     repository = hub.look_up(hub_id, revision)
     if repository is None:
         steps.note(f"HF_HUB_OFFLINE is set: {hub_id} as it is in the cache, not compared with the hub")
-        return hub.cached(hub_id, revision)
-    files = hub.wanted(repository)
-    size = sum(file.size for file in files)
-    steps.note(f"{hub_id} at {repository.commit[:12]}: {len(files)} files, {size / 1e6:,.1f} MB")
-    return hub.download(repository, revision, steps.download)
+        found, choice = hub.cached(hub_id, revision, **asked)
+        _check_choice(hub_id, choice, weights)
+        return found, choice
+    choice = choose(hub_id, [file.name for file in repository.files], **asked)
+    _check_choice(hub_id, choice, weights)
+    files = repository.taken(choice)
+    size = sum(file.size for file in files) / 1e6
+    what = f"variant {choice.variant} of {', '.join(choice.variants)}; " if choice.variant else ""
+    steps.note(f"{hub_id} at {repository.commit[:12]}: {what}{len(files)} files, {size:,.1f} MB")
+    return hub.download(repository, choice, revision, steps.download), choice
 
 
-def _store(store: Store, entry: Entry, weights: str | None, steps: Steps) -> Entry:
-    """Converts where that is needed, checks, and adds."""
+def _check_choice(hub_id: str, choice: Choice, weights: str | None) -> None:
+    """Finds out before a download what would make it useless."""
+    if weights is not None and choice.kind != "checkpoint":
+        raise InputError("weights", f"{hub_id} is converted already", "leave --weights out")
+    if choice.kind == "onnx":
+        from yesrank.engine.onnx import check_installed
+
+        check_installed()
+
+
+def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, steps: Steps) -> Entry:
+    """Converts where that is needed, checks, and adds. kind: what to take, where the folder may hold more."""
     from yesrank.models.folder import open_model
 
     model = open_model(entry.path)
+    kind = kind or model.kind
     if entry.max_length is not None and entry.max_length > model.limit:
         raise InputError(
             "max_length", f"must be 1 to {model.limit} tokens for this model, not {entry.max_length}"
         )
-    if model.kind == "checkpoint":
+    if kind == "checkpoint":
+        _check_converted(entry)
         return _convert(store, entry, weights or DEFAULT_WEIGHTS, steps)
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
-    _check_model(entry, model.kind)
+    _check_model(entry, kind)
     return store.add(entry)
+
+
+def _check_converted(entry: Entry) -> None:
+    """A checkpoint becomes an OpenVINO model on the way in: no name for it may ask for ONNX files."""
+    if entry.variant is not None or entry.engine == "onnx":
+        raise InputError(
+            "engine" if entry.variant is None else "variant",
+            f"{entry.path} is a checkpoint, and holds no ONNX files",
+            f"leave it out; or first: yesrank convert {entry.path} FOLDER --format onnx",
+        )
 
 
 def _convert(store: Store, entry: Entry, weights: str, steps: Steps) -> Entry:

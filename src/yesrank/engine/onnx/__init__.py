@@ -20,12 +20,16 @@ __all__ = [
 
 
 def check_variant(folder: Path, variant: str | None = None) -> OnnxFile:
-    """The file of a variant (None: the default one), whole and with its data files. Raises as open_engine does."""
+    """The file of a variant (None: the default one): whole, with its data files, and a decoder's graph.
+
+    Raises as open_engine does; no weights are read.
+    """
     check_installed()
+    from yesrank.engine.onnx.graph import decoder
     from yesrank.engine.onnx.skim import skim
 
     file = variant_file(folder, variant)
-    skim(file.path)
+    decoder(skim(file.path))
     return file
 
 

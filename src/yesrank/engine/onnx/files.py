@@ -1,6 +1,6 @@
 """Which ONNX variants a folder holds, and whether their files are whole. Needs neither onnx nor onnxruntime."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,17 +35,35 @@ class OnnxFile:
     bytes: int
 
 
+def graphs_among(names: Collection[str]) -> dict[str, str]:
+    """Variant -> name of its graph, among the names of a folder's or repository's files. The default one comes first.
+
+    Those in onnx/ only, where there are any.
+    """
+    for place in ("onnx/", ""):
+        found = {variant: f"{place}model{suffix}.onnx" for variant, suffix in SUFFIXES.items()}
+        if there := {variant: name for variant, name in found.items() if name in names}:
+            return there
+    return {}
+
+
+def data_patterns(graph: str) -> tuple[str, str]:
+    """Patterns for the names of a graph's data files: as Transformers.js and as PyTorch's exporter call them."""
+    return f"{graph}_data*", f"{graph}.data*"
+
+
 def variants_of(folder: Path) -> tuple[OnnxFile, ...]:
     """The variants in folder/onnx, or in the folder itself where it has none there. The default one comes first."""
-    for place in (folder / "onnx", folder):
-        found = [
-            OnnxFile(variant, path, _bytes(path))
-            for variant, suffix in SUFFIXES.items()
-            if (path := place / f"model{suffix}.onnx").is_file()
-        ]
-        if found:
-            return tuple(found)
-    return ()
+    names = {
+        path.relative_to(folder).as_posix()
+        for pattern in ("onnx/model*.onnx", "model*.onnx")
+        for path in folder.glob(pattern)
+        if path.is_file()
+    }
+    return tuple(
+        OnnxFile(variant, folder / name, _bytes(folder / name))
+        for variant, name in graphs_among(names).items()
+    )
 
 
 def variant_file(folder: Path, variant: str | None) -> OnnxFile:
@@ -63,7 +81,8 @@ def variant_file(folder: Path, variant: str | None) -> OnnxFile:
         raise ModelNotFound(
             f"{folder} has no variant {variant} ({found[0].path.parent.name}/model{SUFFIXES[str(variant)]}.onnx)",
             f"it has {', '.join(file.variant for file in found)}; to make others: "
-            "yesrank convert SRC DST --format onnx --variants all",
+            "yesrank convert SRC DST --format onnx --variants all; to download one that is published: "
+            f"yesrank pull OWNER/NAME --variant {variant} --name NAME",
         )
     if chosen.path.stat().st_size == 0:
         raise ModelError(
@@ -74,5 +93,5 @@ def variant_file(folder: Path, variant: str | None) -> OnnxFile:
 
 
 def _bytes(path: Path) -> int:
-    data = path.parent.glob(f"{path.name}_data*")
+    data = [each for pattern in data_patterns(path.name) for each in path.parent.glob(pattern)]
     return sum(each.stat().st_size for each in (path, *data) if each.is_file())
