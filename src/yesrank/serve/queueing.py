@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,22 +14,25 @@ from yesrank.serve.work import Job, Model, Part, Turn
 
 _SHORT = 2  # turns: a request of as many tokens or fewer is a short one
 _NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on
-_RESERVE = 4  # a quarter of a turn is kept for long requests, however many short ones come
+_RESERVE = 4  # long requests get a quarter of all tokens, however many short ones come
+_WAIT = 2.0  # times its own length that a short request may be kept waiting by shorter ones that come later
+_OVER = 4  # a turn is made a quarter longer where that finishes a request
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
 _STRETCH = 4  # the most by which a turn of a fast model is enlarged
+_DEEP = 8  # turns that short requests wait for
 _CALM = 1.0  # seconds without a short request
 
 
 @dataclass(slots=True)
 class _Lanes:
-    """One model's waiting jobs. short: they are finished one after the other, in order of arrival.
+    """One model's waiting jobs. short: they are finished one after the other, by the time at which they are due.
 
-    long: they run a slice at a time, by turns. credit: tokens that are owed to the long ones, which could not use their
-    reserve because the next document was larger.
+    long: they run a slice at a time, by turns. credit: tokens that are owed to the long ones, less than none after a
+    document that was longer than what was owed.
     """
 
-    short: deque[Job] = field(default_factory=deque)
+    short: list[Job] = field(default_factory=list)
     long: deque[Job] = field(default_factory=deque)
     credit: int = 0
 
@@ -44,9 +48,11 @@ class _Lanes:
 class Queue:
     """Jobs wait here until they are over; `take` cuts them into turns.
 
-    A turn holds short requests first, in order of arrival, then slices of long ones, which take turns. So a
-    short request waits for the turn that is running and begins in the next, unless other short ones came before it;
-    and long ones always get a quarter. Models with work are served one after the other.
+    A turn holds short requests, or slices of long ones, which take turns. A short request waits for the turn that
+    is running and begins in the next, unless others are due before it. Each is due after a time in proportion to its
+    length: a request of one document goes before one of twenty that came with it, but not for ever. Long ones get
+    a quarter of all tokens while short ones wait, in turns of their own of half the length, so that no short
+    request's answer is held back by the rest of its turn. Models with work are served one after the other.
 
     Requests of a turn or two count as short, and what is left of a long one is finished in one go: by turns with others
     of their size all would finish last, and the engine's memory of prefixes would have to hold all their queries.
@@ -89,7 +95,8 @@ class Queue:
             self._jobs[job] = None
             lanes = self._lanes.setdefault(job.model, _Lanes())
             if job.tokens_left <= _SHORT * self._limits.turn_tokens:
-                lanes.short.append(job)
+                job.due = job.queued_at + _WAIT * job.tokens_left / self._rate(job.model)
+                insort(lanes.short, job, key=lambda each: each.due)
                 self._last_short = time.monotonic()
             else:
                 lanes.long.append(job)
@@ -187,33 +194,55 @@ class Queue:
                 return Turn(model, tuple(self._fill(self._lanes[model], self._budget(model))))
         return None
 
-    def _budget(self, model: Model) -> int:
-        """Every turn has a fixed cost, which a fast model feels: its turns are larger where that delays nobody.
+    def _rate(self, model: Model) -> float:
+        return self._rates.get(model.name) or self.tokens_per_second or _UNMEASURED_RATE
 
-        That is while no short request comes, or when so many wait that each turn is full of them.
+    def _budget(self, model: Model) -> int:
+        """Every turn has a fixed cost, and a prefix computed alone fills no call: turns are larger where nobody minds.
+
+        For a model that feels it, a fast one, that is while no short request comes, or when so many wait that each turn
+        is full of them; for any model, when there are so many that twice a turn is little beside the wait.
         """
-        usual, short = self._limits.turn_tokens, self._lanes[model].short
-        calm = time.monotonic() - self._last_short > _CALM
-        if calm or sum(job.tokens_left for job in short) > usual:
+        usual = self._limits.turn_tokens
+        waiting = sum(job.tokens_left for job in self._lanes[model].short)
+        if waiting > _DEEP * usual:
+            usual *= 2
+        if self._calm() or waiting > usual:
             fast = int(self._rates.get(model.name, 0.0) * self._limits.turn_seconds)
-            return max(usual, min(fast, _STRETCH * usual))
+            return max(usual, min(fast, _STRETCH * self._limits.turn_tokens))
         return usual
 
+    def _calm(self) -> bool:
+        return time.monotonic() - self._last_short > _CALM
+
     def _fill(self, lanes: _Lanes, room: int) -> list[Part]:
+        if not lanes.short:
+            lanes.credit = 0  # nobody was kept waiting
+            return self._slices(lanes, room if self._calm() else room // 2)
+        if lanes.long and lanes.credit >= room // 2:
+            parts = self._slices(lanes, room // 2)
+            lanes.credit -= sum(part.tokens for part in parts)
+        else:
+            parts = self._shorts(lanes, room)
+            lanes.credit += sum(part.tokens for part in parts) // (_RESERVE - 1) if lanes.long else 0
+        return parts
+
+    def _shorts(self, lanes: _Lanes, room: int) -> list[Part]:
         parts: list[Part] = []
+        over = room // _OVER
         while lanes.short and (not parts or lanes.short[0].next_cost <= room):
-            parts.append(lanes.short[0].take(room))
+            job = lanes.short[0]
+            parts.append(job.take(job.tokens_left if job.tokens_left <= room + over else room))
             room -= parts[-1].tokens
-            if not lanes.short[0].next_cost:
-                lanes.short.popleft()
-        if parts and lanes.long:
-            lanes.credit += max(0, self._limits.turn_tokens // _RESERVE - room)
-            room = max(0, room) + lanes.credit
+            if not job.next_cost:
+                lanes.short.pop(0)
+        return parts
+
+    def _slices(self, lanes: _Lanes, room: int) -> list[Part]:
+        parts: list[Part] = []
         while lanes.long and (not parts or lanes.long[0].next_cost <= room):
-            part = self._slice(lanes, room)
-            parts.append(part)
-            room -= part.tokens
-        lanes.credit = max(0, min(lanes.credit, room)) if lanes.long else 0
+            parts.append(self._slice(lanes, room))
+            room -= parts[-1].tokens
         return parts
 
     def _slice(self, lanes: _Lanes, tokens: int) -> Part:

@@ -1,5 +1,6 @@
 """One request's work: its distinct prompts, and the parts in which they run."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,10 @@ def _cost(prompt: Prompt, *, leader: bool) -> int:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A request in the queue. `finish` is called once, from any thread, when it is done or has failed."""
+    """A request in the queue. `finish` is called once, from any thread, when it is done or has failed.
+
+    due: a time of the monotonic clock by which the queue orders short requests; the queue sets it.
+    """
 
     model: Model
     plan: Plan
@@ -88,6 +92,7 @@ class Job:
     over: bool = False
     queued_at: float = field(default_factory=time.monotonic)
     begun_at: float | None = None
+    due: float = math.inf
     inference_seconds: float = 0.0
 
     def __post_init__(self) -> None:
