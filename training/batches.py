@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from training.model import Batch
+from training.targets import Targets
 from training.template import DEFAULT_INSTRUCTION, OTHER_INSTRUCTIONS
 from training.tokenizer import Encoder
 
@@ -36,6 +38,7 @@ class Bucket(NamedTuple):
 
 
 SHORT = (Bucket(48, 48), Bucket(48, 96))
+MIDDLE = (Bucket(48, 64), Bucket(64, 160))
 LONG = (Bucket(48, 48), Bucket(72, 224))
 LONGEST = (Bucket(48, 96), Bucket(72, 320))
 
@@ -62,19 +65,21 @@ class Sampler:
     rng: random.Random
     order: dict[str, list[int]]
     drawn: dict[str, int]
-    waiting: dict[Bucket, list[tuple[list[int], list[list[int]]]]]
+    waiting: dict[Bucket, list[tuple[list[int], list[list[int]], list[float]]]]
+    targets: Targets
 
     @classmethod
-    def build(cls, encoder: Encoder, groups: list[dict[str, Any]], tokens: Tokens, seed: int = 0) -> Sampler:
+    def build(
+        cls, encoder: Encoder, groups: list[dict[str, Any]], tokens: Tokens, targets: Targets, seed: int = 0
+    ) -> Sampler:
         rng = random.Random(seed)
         order: dict[str, list[int]] = defaultdict(list)
         for i, group in enumerate(groups):
             order[group["source"]].append(i)
         for members in order.values():
             rng.shuffle(members)
-        return cls(
-            encoder, groups, tokens["ids"], tokens["offsets"], rng, dict(order), dict.fromkeys(order, 0), {}
-        )
+        drawn = dict.fromkeys(order, 0)
+        return cls(encoder, groups, tokens["ids"], tokens["offsets"], rng, dict(order), drawn, {}, targets)
 
     def state(self) -> dict[str, Any]:
         return {"rng": self.rng.getstate(), "drawn": dict(self.drawn)}
@@ -83,27 +88,33 @@ class Sampler:
         self.rng.setstate(state["rng"])
         self.drawn = dict(state["drawn"])
 
-    def batch(self, buckets: tuple[Bucket, ...], hard: float) -> Batch:
-        """The next batch of one of the shapes; ``hard`` is the share of negatives mined with BM25."""
+    def batch(self, buckets: tuple[Bucket, ...], hard: float) -> tuple[Batch, Tensor]:
+        """The next batch of one of the shapes, and what is wanted of it, ``[G, K]``, rows adding up to 1.
+
+        ``hard`` is the share of negatives mined with BM25.
+        """
         while True:
-            head, docs = self._group(buckets[-1], hard)
+            head, docs, wanted = self._group(buckets[-1], hard)
             longest = max(map(len, docs))
             bucket = next(b for b in buckets if longest <= b.doc and len(head) <= b.head)
             queue = self.waiting.setdefault(bucket, [])
-            queue.append((head, docs))
+            queue.append((head, docs, wanted))
             if len(queue) == GROUPS:
                 del self.waiting[bucket]
-                return pad([head for head, _ in queue], [docs for _, docs in queue], bucket)
+                heads, rows, targets = zip(*queue, strict=True)
+                return pad(list(heads), list(rows), bucket), torch.tensor(targets)
 
-    def _group(self, room: Bucket, hard: float) -> tuple[list[int], list[list[int]]]:
+    def _group(self, room: Bucket, hard: float) -> tuple[list[int], list[list[int]], list[float]]:
         weights = [len(m) ** 0.75 * FAVOUR.get(source, 1.0) for source, m in self.order.items()]
         source = self.rng.choices(list(self.order), weights)[0]
         members = self.order[source]
-        group = self.groups[members[self.drawn[source] % len(members)]]
+        index = members[self.drawn[source] % len(members)]
+        group = self.groups[index]
         self.drawn[source] += 1
         chosen = [group["positive"], *self._negatives(group, hard)]
         docs = [self.ids[self.offsets[i] : self.offsets[i + 1]][: room.doc - 1].tolist() for i in chosen]
-        return self._head(group["query"], room.head), [doc + self.encoder.suffix for doc in docs]
+        head = self._head(group["query"], room.head)
+        return head, [doc + self.encoder.suffix for doc in docs], self.targets.of(index, group, chosen)
 
     def _negatives(self, group: dict[str, Any], hard: float) -> list[int]:
         wanted = sum(self.rng.random() < hard for _ in range(SIZE - 1))

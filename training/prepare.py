@@ -24,6 +24,8 @@ LIMITS = {  # queries taken from a large source; others are taken whole
     "medquad": 8000, "msdocs": 10000, "peps": 7000, "tldr": 7000, "wordnet": 6000,
 }  # fmt: skip
 
+LARGER = {"pycode": 7000}  # documents of a source where --documents sets a number for the others
+
 SAME_FIELD = 6  # negatives that tell of the same thing in another country, first among a group's mined ones
 _FIELD = re.compile(r"[^.]+\. ([^:]+):")  # a document of the factbook: "Country. Field: value"
 
@@ -33,12 +35,16 @@ HELD_OUT = re.compile(r"red planet|(?=.*\bfrance\b).*\bcapital\b", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A query, the position of its positive, its mined negatives, and its source's documents [first, end)."""
+    """A query, the position of its positive, its mined negatives, and its source's documents [first, end).
+
+    bm25: the scores of the positive and of the mined; 0 where BM25 did not find them.
+    """
 
     source: str
     query: str
     positive: int
     mined: list[int]
+    bm25: list[float]
     first: int
     end: int
 
@@ -66,6 +72,13 @@ class Fields:
         return self._rng.sample(members, min(SAME_FIELD, len(members))) if self._names[index] else []
 
 
+def fewer(pairs: list[dict[str, str]], documents: int, rng: random.Random) -> list[dict[str, str]]:
+    """The pairs of so many documents drawn at random."""
+    known = sorted({pair["positive"] for pair in pairs})
+    kept = set(rng.sample(known, min(documents, len(known))))
+    return [pair for pair in pairs if pair["positive"] in kept]
+
+
 def mine(
     source: str, pairs: list[dict[str, str]], first: int, rng: random.Random
 ) -> tuple[list[str], list[Group]]:
@@ -79,21 +92,22 @@ def mine(
     docs = list(position)
     hits = bm25(docs, [pair["query"] for pair in chosen], MINED)
     alike = Fields(docs, rng) if source == "factbook" else None
-    groups = [
-        Group(
-            source=source,
-            query=pair["query"],
-            positive=first + position[pair["positive"]],
-            mined=[
-                first + doc
-                for doc in (alike.others(position[pair["positive"]]) if alike else []) + hit.docs
-                if doc not in answers[pair["query"]]
-            ],
-            first=first,
-            end=first + len(docs),
+    groups = []
+    for pair, hit in zip(chosen, hits, strict=True):
+        positive, found = position[pair["positive"]], dict(zip(hit.docs, hit.scores, strict=True))
+        same = alike.others(positive) if alike else []
+        mined = [doc for doc in dict.fromkeys(same + hit.docs) if doc not in answers[pair["query"]]]
+        groups.append(
+            Group(
+                source=source,
+                query=pair["query"],
+                positive=first + positive,
+                mined=[first + doc for doc in mined],
+                bm25=[round(found.get(doc, 0.0), 3) for doc in (positive, *mined)],
+                first=first,
+                end=first + len(docs),
+            )
         )
-        for pair, hit in zip(chosen, hits, strict=True)
-    ]
     return docs, groups
 
 
@@ -101,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--documents", type=int, help="of each source at most; all without it")
     args = parser.parse_args()
     rng = random.Random(0)
     docs: list[str] = []
@@ -108,7 +123,10 @@ def main() -> None:
     paths = [path for data in args.data for path in (data / "train").glob("*.jsonl.gz")]
     for path in sorted(paths, key=lambda path: path.name):
         source = path.name.removesuffix(".jsonl.gz")
-        new_docs, new_groups = mine(source, read_pairs(path), len(docs), rng)
+        pairs = read_pairs(path)
+        if args.documents:
+            pairs = fewer(pairs, LARGER.get(source, args.documents), rng)
+        new_docs, new_groups = mine(source, pairs, len(docs), rng)
         docs += new_docs
         groups += new_groups
         print(f"{source}: {len(new_docs)} documents, {len(new_groups)} groups", flush=True)

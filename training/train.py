@@ -2,7 +2,9 @@
 
 DIR of ``--data`` holds what prepare, tokenizer and semantics wrote. ``--out`` receives ``train.log`` and
 ``checkpoint.pt``; started again with the same folder, training goes on from there. The schedule follows the
-minutes spent, so a slower machine sees fewer groups but the same curve.
+minutes spent, so a slower machine sees fewer groups but the same curve. ``--first`` goes on with a finished run or an
+exported folder; where ``--data`` has teacher.npz, the teacher's likeness is part of what is wanted, and
+``--meaning`` adds what it knows of words to the embedding first.
 """
 
 from __future__ import annotations
@@ -20,20 +22,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.batches import GROUPS, LONG, LONGEST, SHORT, SIZE, Bucket, Sampler, pad
+from training.batches import GROUPS, LONG, LONGEST, MIDDLE, SHORT, SIZE, Bucket, Sampler, pad
 from training.model import Batch, Config, Reranker, compile_layers
+from training.scoring import load_folder
 from training.semantics import Semantics
+from training.targets import Targets
 from training.tokenizer import Encoder
-from training.wiring import wire
+from training.wiring import add_meaning, wire
 
 log = logging.getLogger("training")
 
-RATE, SECOND_RATE = 1e-3, 4e-4  # of a run from wired weights, and of one that begins with a trained model
+RATE, SECOND_RATE = 1e-3, 6e-4  # of a run from wired weights, and of one that begins with a trained model
 WARMUP = 60  # steps
 LONG_FROM, LONGEST_FROM = (
     0.6,
     0.85,
 )  # shares of the time after which documents of up to 223 and 319 tokens are read
+SECOND_LONGEST_FROM = 0.75  # of a run that begins with a trained model
 HARDEST = 0.75  # share of mined negatives, reached at 60 % of the time
 BCE_WEIGHT = 0.15
 SAVE_EVERY = 150  # seconds
@@ -59,18 +64,22 @@ def hardness(done: float) -> float:
     return HARDEST * min(1.0, max(0.0, (done - 0.1) / 0.5))
 
 
-def shapes(done: float) -> tuple[Bucket, ...]:
+def shapes(done: float, first: bool) -> tuple[Bucket, ...]:
     """Short documents first: they cost less, and the matching they teach serves the longer ones."""
+    if not first:
+        return MIDDLE if done < SECOND_LONGEST_FROM else LONGEST
     if done < LONG_FROM:
         return SHORT
     return LONG if done < LONGEST_FROM else LONGEST
 
 
-def losses(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax over the group (positive first), and binary cross-entropy that fixes the meaning of zero."""
-    target = torch.zeros_like(logits)
-    target[:, 0] = 1
-    softmax = F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
+def losses(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the group's softmax (positive first), and a binary one that fixes the meaning of zero.
+
+    wanted: shares ``[G, K]``. The binary target of a document is its share of the best one's.
+    """
+    softmax = F.cross_entropy(logits, wanted)
+    target = wanted / wanted.amax(1, keepdim=True)
     binary = F.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.tensor(3.0))
     return softmax, binary
 
@@ -91,10 +100,12 @@ def warm_up(model: Reranker, buckets: set[Bucket]) -> None:
         model.zero_grad()
 
 
-def step(model: Reranker, optimizer: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
+def step(
+    model: Reranker, optimizer: torch.optim.Optimizer, batch: Batch, wanted: Tensor
+) -> tuple[float, float]:
     """One update; the softmax loss and the share of groups with the positive on top."""
     logits = model(batch, torch.bfloat16)
-    softmax, binary = losses(logits)
+    softmax, binary = losses(logits, wanted)
     (softmax + BCE_WEIGHT * binary).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
@@ -123,21 +134,29 @@ def report(progress: Progress, rate: float, hard: float) -> None:
     )  # fmt: skip
 
 
-def build(data: Path, seed: int) -> tuple[Reranker, Sampler]:
-    """A wired model and its source of groups."""
+def build(data: Path, seed: int, first: Path | None, meaning: bool) -> tuple[Reranker, Sampler]:
+    """A model, wired or trained before, and its source of groups."""
     torch.manual_seed(seed)
     encoder = Encoder(data / "tokenizer.json")
     model = Reranker(Config(encoder.size), encoder.one("yes"), encoder.one("no"))
-    wire(model, encoder, Semantics(**torch.load(data / "semantics.pt")), seed + 1)
-    groups = json.loads((data / "groups.json").read_text(encoding="utf-8"))["groups"]
-    return model, Sampler.build(encoder, groups, np.load(data / "tokens.npz"))
-
-
-def train(data: Path, out: Path, minutes: float, seed: int, first: Path | None = None) -> None:
-    """first: a finished run whose model goes on, with long documents and hard negatives from the start."""
-    model, sampler = build(data, seed)
-    if first is not None:
+    if first is None:
+        wire(model, encoder, Semantics(**torch.load(data / "semantics.pt")), seed + 1)
+    elif (first / "config.json").exists():
+        model.load_state_dict(load_folder(first, encoder).state_dict())
+    else:
         model.load_state_dict(torch.load(first / "checkpoint.pt", weights_only=False)["model"])
+    if meaning:
+        add_meaning(model, encoder, np.load(data / "words.npy"), seed + 2)
+    groups = json.loads((data / "groups.json").read_text(encoding="utf-8"))["groups"]
+    targets = Targets.read(data / "teacher.npz")
+    return model, Sampler.build(encoder, groups, np.load(data / "tokens.npz"), targets, seed)
+
+
+def train(
+    data: Path, out: Path, minutes: float, seed: int, first: Path | None = None, meaning: bool = False
+) -> None:
+    """first: a finished run or a folder whose model goes on, with hard negatives from the start."""
+    model, sampler = build(data, seed, first, meaning)
     peak = RATE if first is None else SECOND_RATE
     optimizer, progress = optimizer_for(model), Progress()
     checkpoint = out / "checkpoint.pt"
@@ -150,23 +169,23 @@ def train(data: Path, out: Path, minutes: float, seed: int, first: Path | None =
         log.info("going on from step %d", progress.steps)
     compile_layers(model)
     started = time.monotonic()
-    warm_up(model, {*LONG, *LONGEST} if first is not None else {*SHORT, *LONG, *LONGEST})
+    warm_up(model, {*MIDDLE, *LONGEST} if first is not None else {*SHORT, *LONG, *LONGEST})
     size = sum(p.numel() for p in model.parameters())
     log.info("compiled in %.0f s; %d parameters", time.monotonic() - started, size)
     clock = saved = time.monotonic()
     while (done := progress.seconds / (60 * minutes)) < 1:
-        course = done if first is None else LONG_FROM + (1 - LONG_FROM) * done  # of documents and negatives
+        hard = HARDEST if first is not None else hardness(done)
         for kind in optimizer.param_groups:
             kind["lr"] = learning_rate(done, progress.steps, peak)
-        batch = sampler.batch(shapes(course), hardness(course))
-        progress.recent.append(step(model, optimizer, batch))
+        batch, wanted = sampler.batch(shapes(done, first is None), hard)
+        progress.recent.append(step(model, optimizer, batch, wanted))
         progress.steps += 1
         progress.tokens += prompt_tokens(batch)
         now = time.monotonic()
         progress.seconds += now - clock
         clock = now
         if progress.steps % 50 == 0:
-            report(progress, learning_rate(done, progress.steps, peak), hardness(course))
+            report(progress, learning_rate(done, progress.steps, peak), hard)
         if now - saved > SAVE_EVERY or progress.seconds >= 60 * minutes:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             save(checkpoint, {**state, "sampler": sampler.state(), "progress": asdict(progress)})
@@ -184,13 +203,16 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=1, help="another one where step 200 is still at chance, 2.08"
     )
-    parser.add_argument("--first", type=Path, metavar="RUN", help="go on with the model of a finished run")
+    parser.add_argument(
+        "--first", type=Path, metavar="RUN", help="go on with a finished run, or an exported folder"
+    )
+    parser.add_argument("--meaning", action="store_true", help="add the teacher's words.npy to the embedding")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     handlers = [logging.StreamHandler(), logging.FileHandler(args.out / "train.log")]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=handlers)
     torch.set_num_threads(args.threads)
-    train(args.data, args.out, args.minutes, args.seed, args.first)
+    train(args.data, args.out, args.minutes, args.seed, args.first, args.meaning)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ query, on RoPE's slow pairs, which hardly turn with distance; layer 2 attends to
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training.model import Layer, Reranker
@@ -29,6 +33,10 @@ ENDING = 10
 CONTENT = 16  # the first of the content dimensions
 
 IDENTITY, MEANING, NOISE = 0.8, 0.6, 0.25  # shares of a token's content
+TAUGHT, TAUGHT_RANK = (
+    0.4,
+    128,
+)  # what a teacher's vector of a word adds, as a share of its content; its dimensions
 FAST = 12  # RoPE pairs below this turn too quickly to carry content
 
 
@@ -138,3 +146,25 @@ def wire(model: Reranker, encoder: Encoder, known: Semantics, seed: int = 1) -> 
     wire_segments(model.layers[0])
     wire_matching(model.layers[1], rng)
     wire_gathering(model.layers[2])
+
+
+@torch.no_grad()
+def add_meaning(model: Reranker, encoder: Encoder, words: NDArray[np.float16], seed: int) -> None:
+    """Add a teacher's vectors of English words, ``[V, width]``, to the content of a trained embedding.
+
+    A trained model compares contents already, so likeness that is added there counts at once. The head's two rows, the
+    labels and what is not a word stay as they are.
+    """
+    fixed = {encoder.one(word) for word in ("yes", "no", "<Instruct", "<Query", "<Document", ">:")}
+    tokens = [
+        token
+        for token in range(encoder.plain.get_vocab_size())
+        if token not in fixed and re.fullmatch(r"[A-Za-z]{2,}", encoder.plain.decode([token]).strip())
+    ]
+    known = torch.from_numpy(words[tokens].astype(np.float32))
+    known = known - known.mean(0)
+    u, s, _ = torch.svd_lowrank(known, q=TAUGHT_RANK, niter=4)
+    content = model.embedding.weight[tokens, CONTENT:]
+    rng = torch.Generator().manual_seed(seed)
+    meaning = unit(u * s) @ orthonormal(TAUGHT_RANK, content.shape[1], rng)
+    model.embedding.weight[tokens, CONTENT:] = content + TAUGHT * content.norm(dim=1, keepdim=True) * meaning
