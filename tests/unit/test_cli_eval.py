@@ -1,14 +1,16 @@
 """`yesrank eval` as it is called: with the built-in model, on a small collection."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from small_collection import write_folder
+from small_collection import write_folder, write_lines
 from typer.testing import CliRunner, Result
 
 from yesrank.cli import evaluation_progress
+from yesrank.cli.evaluation_output import run_files
 from yesrank.cli.main import app
 from yesrank.errors import InputError, MissingExtra, VerificationFailed
 
@@ -87,19 +89,95 @@ def test_a_bound_on_the_first_stage(folder: Path) -> None:
     [
         ([], "collection: it is not complete"),
         (["--corpus", "c.jsonl"], "collection: it is not complete"),
-        (["FOLDER", "--qrels", "q.tsv"], "collection: it is not complete"),
+        (["--corpus", "c.jsonl"], "there is no --queries, --qrels"),
+        (["FOLDER", "--qrels", "q.tsv"], "qrels: the folder brings its own"),
+        (["--corpus", "c", "--queries", "q", "--qrels", "r", "--split", "dev"], "split: it is of a folder"),
+        (["FOLDER", "--run", "r.trec", "--language", "en"], "language: it is of BM25"),
+        (["FOLDER", "--first-stage-only", "--fuse", "0.5"], "fuse: --first-stage-only reranks nothing"),
+        (["FOLDER", "--first-stage-only", "--model", "x"], "model: --first-stage-only reranks nothing"),
+        (["FOLDER", "--first-stage-only", "--max-length", "9"], "max-length: --first-stage-only"),
+        (["FOLDER", "--first-stage-only", "--compare", "a", "b"], "first-stage-only: --compare is of models"),
+        (["FOLDER", "--model", "builtin@f32", "--precision", "int8"], "model: 'builtin@f32' says how"),
+        (["FOLDER", "--benchmark", "MLDR"], "collection: a benchmark brings its own"),
+        (["--benchmark", "MLDR", "--save-run", "x"], "save-run: a benchmark brings its own"),
+        (["FOLDER", "--first-stage", "x"], "first-stage: it belongs to a benchmark"),
+        (["FOLDER", "--html", "FOLDER"], "is a folder"),
+        (["FOLDER", "--save-run", "FOLDER/corpus.jsonl"], "save-run: .* cannot be made"),
+        (["FOLDER", "--fail-under", "AP=nan"], "fail-under: 'nan' is not a number"),
+        (["FOLDER", "--fail-over", "AP=inf"], "fail-over: 'inf' is not a number"),
         (["FOLDER", "--split", "dev"], "split: there is no"),
         (["FOLDER", "--language", "xx"], "language: 'xx' is not known"),
         (["FOLDER", "--html", "/no/such/folder/r.html"], "html: there is no folder"),
-        (["FOLDER", "--compare", "a", "b", "--model", "c"], "compare: it names the models itself"),
+        (["FOLDER", "--compare", "a", "b", "--model", "c"], "model: --compare names the models itself"),
         (["FOLDER", "--fail-under", "tau=1"], "fail-under: 'tau=1' names no figure"),
     ],
 )
-def test_wrong_calls(folder: Path, arguments: list[str], message: str) -> None:
-    done = invoke(*[folder if argument == "FOLDER" else argument for argument in arguments])
+def test_wrong_calls_are_told_before_anything_is_scored(
+    folder: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[object] = []
+    monkeypatch.setattr("yesrank.cli.eval._measure", scored.append)
+    done = invoke(*[argument.replace("FOLDER", str(folder)) for argument in arguments])
     assert isinstance(done.exception, InputError)
-    assert message in done.exception.message
+    assert re.search(message, done.exception.message)
     assert done.exception.hint
+
+
+def test_ids_that_no_run_can_hold_are_told_first(folder: Path, tmp_path: Path) -> None:
+    write_lines(folder / "corpus.jsonl", [{"_id": "d 1", "text": "bees"}, {"_id": "d4", "text": "bread"}])
+    done = invoke(folder, "--save-run", tmp_path / "runs")
+    assert isinstance(done.exception, InputError)
+    assert "white space" in done.exception.message
+    assert not (tmp_path / "scores.sqlite").exists()
+
+
+def test_a_run_of_a_model_as_the_first_stage_of_it(folder: Path, tmp_path: Path) -> None:
+    """Two rankings of one name would share a file, and their figures a key."""
+    assert invoke(folder, "--save-run", tmp_path / "runs").exit_code == 0
+    arguments = [folder, "--run", tmp_path / "runs" / "builtin.trec", "--json", "--save-run"]
+    done = invoke(*arguments, tmp_path / "again")
+    data = json.loads(done.stdout)
+    assert [system["label"] for system in data["systems"]] == ["builtin (run)", "builtin"]
+    assert [*data["queries"][0]["figures"]] == ["builtin (run)", "builtin"]
+    assert len([*(tmp_path / "again").iterdir()]) == 2
+    done = invoke(*arguments, tmp_path / "runs")
+    assert isinstance(done.exception, InputError)
+    assert "builtin.trec is the file of --run" in done.exception.message
+
+
+def test_names_of_run_files(tmp_path: Path) -> None:
+    found = run_files(tmp_path, ["a b", "a-b", "???", "日本"])
+    assert [path.name for path in found.values()] == ["a-b.trec", "a-b-2.trec", "run.trec", "日本.trec"]
+
+
+def test_the_first_stage_alone_keeps_no_scores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YESRANK_SCORES", str(folder / "corpus.jsonl" / "not-a-folder"))
+    assert invoke(folder, "--first-stage-only").exit_code == 0
+
+
+def test_an_empty_variable_is_no_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YESRANK_MODEL", "")
+    assert "builtin" in invoke(folder, "-k", 1).stdout
+
+
+def test_what_is_odd_is_told_before_scoring(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("yesrank.evaluate.run.rerank", stop)
+    done = invoke(folder)
+    assert done.exit_code == 130
+    assert "note: queries: 1 of 4 have no judgments" in done.stderr
+    assert "the scores so far are kept" in done.stderr
+
+
+def test_names_in_a_narrow_terminal(folder: Path) -> None:
+    arguments = ["eval", str(folder), "-p", "f32", "-p", "int8"]
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "80", "NO_COLOR": "1"})
+    gains = done.stdout.partition("95 % intervals")[2]
+    assert "builtin@f32" in gains
+    assert "builtin@int8" in gains
+    assert "…" not in gains
 
 
 def test_progress_in_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Reading collections: what is right, what is odd and said with a count, what is wrong and named by its line."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,35 @@ def test_separate_files_in_other_formats(tmp_path: Path) -> None:
     found = read_files(tmp_path / "c.tsv", tmp_path / "q.tsv", tmp_path / "q.trec")
     assert found.documents == {"a": "one text", "b": "another\ttext"}
     assert found.qrels == {"1": {"a": 1, "b": 0}}
+
+
+def test_suffixes_in_capitals_and_gzip_by_any_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "C.TSV").write_text("d1\tone text\n")
+    packed = {
+        name: gzip.compress((folder / name).read_bytes()) for name in ("queries.jsonl", "qrels/test.tsv")
+    }
+    for name, data in packed.items():
+        (folder / name).write_bytes(data)
+    found = read_files(tmp_path / "C.TSV", folder / "queries.jsonl", folder / "qrels" / "test.tsv")
+    assert found.documents == {"d1": "one text"}
+    assert found.qrels == QRELS
+
+
+def test_a_packed_folder(folder: Path) -> None:
+    for path in [*folder.glob("*.jsonl"), folder / "qrels" / "test.tsv"]:
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert read_folder(folder).qrels == QRELS
+    with pytest.raises(InputError, match=r"there is no .*dev\.tsv") as caught:
+        read_folder(folder, "dev")
+    assert caught.value.hint == "use --split with one of: test"
+
+
+def test_ids_have_no_white_space_around_them(folder: Path) -> None:
+    write_lines(folder / "corpus.jsonl", [{"_id": " d1\n", "text": "x"}, {"_id": 5, "text": "y"}])
+    (folder / "qrels" / "test.tsv").write_text("q1\t d1\t1\nq1\t5 \t1\n")
+    found = read_folder(folder)
+    assert [*found.documents] == [*found.qrels["q1"]] == ["d1", "5"]
 
 
 def test_only_lf_ends_a_line(folder: Path) -> None:
@@ -97,6 +127,15 @@ def test_a_repeated_id_with_the_same_text_is_counted(folder: Path) -> None:
         ("qrels/test.tsv", b"q1\td1\t1\nq1\td1\t0\n", "line 2 judges 'd1' for 'q1' again"),
         ("qrels/test.tsv", b"q1\td1\t0.5\n", "line 1 is not a judgment"),
         ("qrels/test.tsv", b"q1\td1\tinf\nq1\td2\tnan\n", "line 1 is not a judgment"),
+        ("qrels/test.tsv", b"q1\td1\t1e30\n", "line 1 is not a judgment: '1e30' is no grade"),
+        ("qrels/test.tsv", b"q1\td1\t1700000000\n", "'1700000000' is no grade"),
+        ("qrels/test.tsv", b"q1\td1\t1_0\nq2\td4\t1\n", "'1_0' is no grade"),
+        ("qrels/test.tsv", b"q1\t\t1\nq2\td4\t1\n", "line 1 is not a judgment"),
+        ("qrels/test.tsv", b"q1\td1\t1\t\n", "line 1 is not a judgment"),
+        ("corpus.jsonl", b'{"_id": "a\\u0000b", "text": "x"}\n', "line 1: the id 'a.x00b' holds U.0000"),
+        ("queries.jsonl", b'{"_id": "q\\ud800", "text": "x"}\n', "line 1: the id .* half a surrogate pair"),
+        ("corpus.jsonl", b"[" * 100_000 + b"\n", "line 1 is not JSON"),
+        ("corpus.jsonl", gzip.compress(b"x" * 99)[:12] + b"\xff" * 99, "cannot be read"),
     ],
 )
 def test_bad_files_are_named_with_their_line(folder: Path, name: str, data: bytes, message: str) -> None:
@@ -104,6 +143,20 @@ def test_bad_files_are_named_with_their_line(folder: Path, name: str, data: byte
     with pytest.raises(InputError, match=message) as caught:
         read_folder(folder)
     assert caught.value.hint
+
+
+def test_utf_16_has_its_own_hint(folder: Path) -> None:
+    path = folder / "corpus.jsonl"
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(InputError, match="not UTF-8") as caught:
+        read_folder(folder)
+    assert "-f UTF-16" in str(caught.value.hint)
+
+
+def test_a_document_table_needs_ids(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.tsv").write_text("d1\tx\n\tno id\n")
+    with pytest.raises(InputError, match="line 2 has no id"):
+        read_files(tmp_path / "c.tsv", folder / "queries.jsonl", folder / "qrels" / "test.tsv")
 
 
 def test_missing_files(folder: Path) -> None:
@@ -136,6 +189,8 @@ def test_ties_go_to_the_later_id() -> None:
         ("", "is empty"),
         ("q1 Q0 d1 1 high tag\n", "line 1 is not a line of a TREC run"),
         ("q1 Q0 d1 1 nan tag\n", "line 1 is not"),
+        ("q1 Q0 d1 1 1e300 tag\n", "'1e300' is no score"),
+        ("q1 Q0 d1 1 1_0 tag\n", "'1_0' is no score"),
         ("q1 Q0 d1 1 2 tag\nq1 Q0 d1 2 1 tag\n", "line 2 names 'd1' twice"),
         ("q7 Q0 d1 1 2 tag\n", "names none of the 3 judged queries"),
         ("q1 Q0 d9 1 2 tag\n", "names no document of the corpus"),
@@ -164,6 +219,20 @@ def test_qrels_with_spaces_or_tabs(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("q1 0 d1 2\n")
     (tmp_path / "b").write_text("q1\t0\td1\t2\n")
     assert read_qrels(tmp_path / "a")[0] == read_qrels(tmp_path / "b")[0] == {"q1": {"d1": 2}}
+
+
+@pytest.mark.parametrize("header", ["query-id\tcorpus-id\tscore", "\nqid\tdoc\trel", "qid iter docno rel"])
+def test_headers(tmp_path: Path, header: str) -> None:
+    tabs = header.count("\t") == 2
+    (tmp_path / "a").write_text(header + ("\nq1\td1\t2\n" if tabs else "\nq1 0 d1 2\n"))
+    assert read_qrels(tmp_path / "a")[0] == {"q1": {"d1": 2}}
+
+
+def test_only_ascii_spaces_part_columns(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("q1 0 d\u30001 2\nq1 0 d\u00a02 1\n", encoding="utf-8")
+    assert read_qrels(tmp_path / "a")[0] == {"q1": {"d\u30001": 2, "d\u00a02": 1}}
+    (tmp_path / "b").write_text("q1 Q0 d\u30001 1 2.5 t\nq 2\tQ0\td 2\t1\t1\ta tag\n", encoding="utf-8")
+    assert read_run(tmp_path / "b") == {"q1": {"d\u30001": 2.5}, "q 2": {"d 2": 1.0}}
 
 
 def test_a_run_cannot_hold_white_space(tmp_path: Path) -> None:

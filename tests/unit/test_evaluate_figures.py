@@ -37,6 +37,17 @@ def test_figures_of_nothing() -> None:
     assert measure(QRELS, {})["nDCG@10"].tolist() == [0, 0, 0, 0]
 
 
+def test_negative_grades() -> None:
+    """trec_eval reads past its arrays where all grades of a query are negative: another program, in this process."""
+    qrels = {"q1": {"a": -2, "b": 0, "c": 2}, "q2": {"a": -2}, "q3": {"a": -1, "b": 1}}
+    run = {query: {name: float(-at) for at, name in enumerate("abcdefgh")} for query in qrels}
+    for _ in range(50):
+        found = measure(qrels, run)
+    assert found["nDCG@10"] == pytest.approx([1 / log2(4), 0, 1 / log2(3)])
+    assert found["AP"] == pytest.approx([1 / 3, 0, 1 / 2])
+    assert found["Judged@10"] == pytest.approx([3 / 8, 1 / 8, 2 / 8])
+
+
 def test_interval() -> None:
     values = np.random.default_rng(1).normal(0.5, 0.1, 400)
     found = statistics.mean(values)

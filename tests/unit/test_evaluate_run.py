@@ -1,7 +1,7 @@
 """From candidates to figures: BM25, reranking, scores that are kept, the report."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,9 +11,12 @@ from small_collection import OverlapScorer, contender, write_folder
 
 from yesrank.errors import InputError
 from yesrank.evaluate import Collection, Evaluation, ScoreStore, bm25, evaluate, read_folder, reranking, words
+from yesrank.evaluate.bounds import broken, parse_bound
+from yesrank.evaluate.contender import folder_hash
 from yesrank.evaluate.gate import compare
 from yesrank.evaluate.measures import measure
 from yesrank.evaluate.report import render
+from yesrank.types import PairScores
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "eval"
 
@@ -142,7 +145,8 @@ def test_known_scores_are_not_computed_again(small: Collection, store: ScoreStor
 
 
 def test_a_stopped_run_goes_on(small: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reranking, "_PAIRS_AT_A_TIME", 1)
+    for name in ("_PAIRS_AT_A_TIME", "_FIRST_PAIRS"):
+        monkeypatch.setattr(reranking, name, 1)
     whole = OverlapScorer()
     with ScoreStore(tmp_path / "whole.sqlite") as store:
         expected = evaluated(small, store, whole)
@@ -155,6 +159,63 @@ def test_a_stopped_run_goes_on(small: Collection, tmp_path: Path, monkeypatch: p
     assert stopped.scored
     assert stopped.scored + resumed.scored == whole.scored
     assert found.systems[1].run == expected.systems[1].run
+
+
+class SlowScorer(OverlapScorer):
+    """Three seconds a pair, on a clock of its own. One query leaves no room for a document."""
+
+    def __init__(self, too_long: str = "") -> None:
+        super().__init__()
+        self.now, self.sizes, self.too_long = 0.0, list[int](), too_long
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> PairScores:
+        if any(query == self.too_long for query, _ in pairs):
+            raise InputError("query", "takes 99 tokens", "shorten it")
+        self.now += 3.0 * len(pairs)
+        self.sizes.append(len(pairs))
+        return super().score(pairs)
+
+
+def test_a_slow_model_keeps_its_scores_every_few_seconds(
+    store: ScoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = SlowScorer()
+    monkeypatch.setattr(reranking.time, "perf_counter", lambda: scorer.now)
+    documents = {f"d{at}": f"bees {at}" for at in range(100)}
+    collection = Collection("c", documents, {"q": "bees"}, {"q": {"d1": 1}})
+    candidates = {"q": dict.fromkeys(documents, 1.0)}
+    reranking.rerank(contender(scorer), collection, candidates, candidates, store)
+    assert sum(scorer.sizes) == 100
+    assert max(scorer.sizes[1:]) * 3 <= 30
+
+
+def test_batches_end_with_queries_where_one_is_near(small: Collection, store: ScoreStore) -> None:
+    scorer = SlowScorer()
+    documents = {f"d{at}": "bees" for at in range(14)}
+    collection = Collection("c", documents, {"q": "bees", "r": "wax"}, {"q": {"d1": 1}, "r": {"d1": 1}})
+    candidates = {query: dict.fromkeys(documents, 1.0) for query in ("q", "r")}
+    reranking.rerank(contender(scorer), collection, candidates, candidates, store)
+    assert scorer.sizes[0] == 14
+
+
+def test_a_query_that_is_too_long_is_named(small: Collection, store: ScoreStore) -> None:
+    with pytest.raises(InputError, match="queries: 'q2': query: takes 99 tokens") as caught:
+        evaluated(small, store, SlowScorer(small.queries["q2"]))
+    assert caught.value.hint == "shorten it"
+
+
+def test_external_weights_belong_to_a_model(tmp_path: Path) -> None:
+    hashes = set()
+    for name in ("model.onnx", "model.onnx_data", "model.onnx_data_1", "model.onnx.data"):
+        (tmp_path / name).write_bytes(b"other weights")
+        hashes.add(folder_hash(tmp_path))
+    assert len(hashes) == 4
+
+
+def test_no_store_without_contenders(small: Collection) -> None:
+    assert [system.label for system in evaluate(small, bm25(small), [], None).systems] == ["bm25"]
+    with pytest.raises(ValueError, match="need a store"):
+        evaluate(small, bm25(small), [contender(OverlapScorer())], None)
 
 
 def test_other_settings_are_other_scores(small: Collection, store: ScoreStore) -> None:
@@ -201,6 +262,19 @@ def test_comparison(small: Collection, store: ScoreStore) -> None:
         compare(found.systems[0], found.systems[1])
 
 
+def test_a_comparison_of_nothing_keeps_no_bound(store: ScoreStore) -> None:
+    collection = Collection("c", {"a": "cat"}, {"q": "dog", "r": "cat"}, {"q": {"a": 1}, "r": {"a": 1}})
+    for judged, failures in ((collection, 1), (collection.first(1), 2)):
+        found = evaluated(judged, store, OverlapScorer(), OverlapScorer())
+        bounds = [
+            parse_bound("tau=0.9", compared=True),
+            parse_bound("delta-max=1", over=True, compared=True),
+        ]
+        said = broken(bounds, found, compare(*found.systems[1:]))
+        assert len(said) == failures
+        assert "tau cannot be told" in said[0]
+
+
 # the report
 
 
@@ -233,6 +307,12 @@ def test_report_is_whole(small: Collection, store: ScoreStore) -> None:
     assert not re.search(r"<script|url\(|@import|https?:", page)
     assert page.count("<svg") == 1 + 2 * 3 + 2
     assert "nan" not in page.lower()
+
+
+def test_report_has_no_control_characters(small: Collection, store: ScoreStore) -> None:
+    collection = Collection("c\0", small.documents, {**small.queries, "q1": "bees\0\x07 \x9b"}, small.qrels)
+    page = render(evaluated(collection, store, OverlapScorer(shift=2)))
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page)
 
 
 def test_report_escapes(small: Collection, store: ScoreStore) -> None:

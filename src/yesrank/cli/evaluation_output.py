@@ -1,10 +1,13 @@
 """What `yesrank eval` prints and writes."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.measure import Measurement
 from rich.table import Table
 
 from yesrank.cli import output
@@ -15,6 +18,8 @@ from yesrank.evaluate.trec import write_run
 if TYPE_CHECKING:
     from yesrank.evaluate import Evaluation, System
     from yesrank.evaluate.gate import Comparison
+
+_ANY_WIDTH = 10_000
 
 
 def as_data(found: "Evaluation", comparison: "Comparison | None" = None) -> dict[str, Any]:
@@ -50,7 +55,7 @@ def show_evaluation(found: "Evaluation", comparison: "Comparison | None" = None)
     output.show(_figures(found))
     if len(found.systems) > 1:
         output.show("")
-        output.show(_gains(found))
+        output.show(_gains_that_fit(found))
     if comparison:
         output.show("")
         output.show(_comparison(comparison))
@@ -58,16 +63,40 @@ def show_evaluation(found: "Evaluation", comparison: "Comparison | None" = None)
 
 def save_runs(folder: Path, found: "Evaluation") -> None:
     """One TREC run file a system. Raises InputError where they cannot be written."""
+    paths = run_files(folder, [system.label for system in found.systems])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for system in found.systems:
-            name = re.sub(r"[^\w.+@-]+", "-", system.label).strip("-.")
-            write_run(folder / f"{name}.trec", system.run, system.label)
+            write_run(paths[system.label], system.run, system.label)
     except OSError as error:
         raise InputError(
             "save-run", f"{folder} cannot be written: {error.strerror}", "name another folder"
         ) from error
     output.note(f"runs: {len(found.systems)} files in {folder}")
+
+
+def run_files(folder: Path, labels: Iterable[str]) -> dict[str, Path]:
+    """The file of each ranking by its label, which may hold what a file's name may not."""
+    found: dict[str, Path] = {}
+    for label in labels:
+        name = re.sub(r"[^\w.+@-]+", "-", label).strip("-.") or "run"
+        names = chain([name], (f"{name}-{at}" for at in count(2)))
+        paths = (folder / f"{each}.trec" for each in names)
+        found[label] = next(path for path in paths if path not in found.values())
+    return found
+
+
+def write_report(path: Path, found: "Evaluation", comparison: "Comparison | None") -> None:
+    """The HTML report. Raises InputError where it cannot be written."""
+    from yesrank.evaluate.report import render
+
+    try:
+        path.write_text(render(found, comparison), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "html", f"{path} cannot be written: {error.strerror}", "name another file"
+        ) from error
+    output.note(f"report: {path}")
 
 
 def _system(system: "System") -> dict[str, Any]:
@@ -108,7 +137,16 @@ def _figures(found: "Evaluation") -> Table:
     return table
 
 
-def _gains(found: "Evaluation") -> Table:
+def _gains_that_fit(found: "Evaluation") -> Table:
+    """Intervals go under their means where the terminal is narrow; else no room would be left for the names."""
+    console = output.stdout_console()
+    wide = _gains(found, " ")
+    whole = Measurement.get(console, console.options.update(width=_ANY_WIDTH), wide).maximum
+    return wide if whole <= console.width else _gains(found, "\n")
+
+
+def _gains(found: "Evaluation", between: str) -> Table:
+    """between: what parts a mean from its interval."""
     base = found.systems[0].label
     table = Table(title=f"{MAIN} with 95 % intervals", title_justify="left", box=None, pad_edge=False)
     table.add_column("ranking", overflow="fold")
@@ -116,11 +154,11 @@ def _gains(found: "Evaluation") -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for system in found.systems:
         mean = system.means[MAIN]
-        cells = [system.label, f"{mean.value:.4f} [{mean.low:.4f}, {mean.high:.4f}]"]
+        cells = [system.label, f"{mean.value:.4f}{between}[{mean.low:.4f}, {mean.high:.4f}]"]
         if system.gains:
             gain = system.gains[MAIN]
             change = system.values[MAIN] - found.systems[0].values[MAIN]
-            cells += [f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]", f"{gain.p:.4f}"]
+            cells += [f"{gain.value:+.4f}{between}[{gain.low:+.4f}, {gain.high:+.4f}]", f"{gain.p:.4f}"]
             cells += [
                 str(int(count)) for count in ((change > 0).sum(), (change < 0).sum(), (change == 0).sum())
             ]
@@ -133,7 +171,7 @@ def _comparison(found: "Comparison") -> Table:
     return output.facts(
         {
             "compared": f"{found.b} beside {found.a}: {found.pairs} pairs of {found.queries} queries",
-            "Kendall tau": f"{found.tau:.4f}",
+            "Kendall tau": f"{found.tau:.4f}" if found.queries else "no query has two candidates",
             "top-10 overlap": f"{found.overlap:.4f}",
             "|delta logit|": f"mean {found.delta_mean:.4f}, p99 {found.delta_p99:.4f}, max {found.delta_max:.4f}",
             f"{MAIN} difference": f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}], p {gain.p:.4f}",

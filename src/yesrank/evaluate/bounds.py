@@ -1,5 +1,6 @@
 """Bounds that a figure must keep, for use in continuous integration: `nDCG@10=0.6`, `tau=0.95`."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,10 +31,7 @@ def parse_bound(text: str, *, over: bool = False, compared: bool = False) -> Bou
         if name.casefold() in COMPARED:
             hint = f"{name} needs --compare A B"
         raise InputError(field, f"{text!r} names no figure", hint)
-    try:
-        return Bound(known[name.casefold()], float(value), over)
-    except ValueError:
-        raise InputError(field, f"{value!r} is not a number", f"write {name}=0.6") from None
+    return Bound(known[name.casefold()], _number(value, field, name), over)
 
 
 def broken(bounds: Sequence[Bound], evaluation: Evaluation, comparison: Comparison | None) -> list[str]:
@@ -41,11 +39,23 @@ def broken(bounds: Sequence[Bound], evaluation: Evaluation, comparison: Comparis
     found = []
     for bound in bounds:
         for label, value in _figures(bound.name, evaluation, comparison):
-            # not `<`: NaN keeps no bound
-            if not (value <= bound.value if bound.over else value >= bound.value):
+            if math.isnan(value):
+                found.append(f"{label}: {bound.name} cannot be told, no query has candidates enough")
+            elif not (value <= bound.value if bound.over else value >= bound.value):
                 word = "over" if bound.over else "under"
                 found.append(f"{label}: {bound.name} is {value:.4f}, {word} {bound.value:g}")
     return found
+
+
+def _number(text: str, field: str, name: str) -> float:
+    """Raises InputError also for nan and inf: no figure, or every figure, would keep such a bound."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(field, f"{text!r} is not a number", f"write {name}=0.6")
+    return value
 
 
 def compared_figures(comparison: Comparison) -> Mapping[str, float]:
@@ -64,7 +74,10 @@ def compared_figures(comparison: Comparison) -> Mapping[str, float]:
 
 def _figures(name: str, evaluation: Evaluation, comparison: Comparison | None) -> Iterator[tuple[str, float]]:
     if comparison is not None and name in COMPARED:
-        yield f"{comparison.b} beside {comparison.a}", compared_figures(comparison)[name]
+        # a comparison of nothing finds no difference, which is not what a bound asks for
+        enough = comparison.queries if name == "tau" else comparison.pairs
+        value = compared_figures(comparison)[name] if enough else math.nan
+        yield f"{comparison.b} beside {comparison.a}", value
         return
     for system in evaluation.systems[1:] or evaluation.systems:
         yield system.label, system.means[name].value

@@ -1,5 +1,6 @@
 """Test collections: documents, queries and judgments, from a BEIR folder or from separate files."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +14,7 @@ from yesrank.evaluate.trec import Qrels, read_qrels
 _ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid")
 _TEXT_KEYS = ("text", "contents", "document", "query")
 _TEXT_TABLES = (".tsv", ".txt")
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
 _LAYOUT = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv"
 
 
@@ -44,9 +46,10 @@ def read_folder(folder: Path, split: str = "test") -> Collection:
     """A BEIR folder. Raises InputError, naming file and line."""
     if not folder.is_dir():
         raise InputError("collection", f"there is no folder {folder}", _LAYOUT)
-    qrels = folder / "qrels" / f"{split}.tsv"
+    qrels = _either(folder / "qrels" / f"{split}.tsv")
     if not qrels.is_file():
-        found = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+        files = [*(folder / "qrels").glob("*.tsv"), *(folder / "qrels").glob("*.tsv.gz")]
+        found = sorted({path.name.removesuffix(".gz").removesuffix(".tsv") for path in files})
         raise InputError(
             "split",
             f"there is no {qrels}",
@@ -96,12 +99,12 @@ def _texts(path: Path, field: str) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def _rows(path: Path, field: str) -> Iterator[tuple[int, str, str]]:
-    if Path(path.name.removesuffix(".gz")).suffix in _TEXT_TABLES:
+    if Path(path.name.lower().removesuffix(".gz")).suffix in _TEXT_TABLES:
         for number, line in read_lines(path, field):
             name, tab, text = line.partition("\t")
             if not tab:
                 raise InputError(field, f"{path}, line {number} has no tab", "write: id TAB text")
-            yield number, name.strip(), text
+            yield number, _id(name, path, number, field, "write: id TAB text"), text
         return
     for number, value in read_objects(path, field):
         yield number, _name(value, path, number, field), _text(value, path, number, field)
@@ -109,9 +112,28 @@ def _rows(path: Path, field: str) -> Iterator[tuple[int, str, str]]:
 
 def _name(value: Mapping[str, Any], path: Path, number: int, field: str) -> str:
     name = next((value[key] for key in _ID_KEYS if value.get(key) is not None), None)
-    if not isinstance(name, str | int) or isinstance(name, bool) or not str(name).strip():
-        raise InputError(field, f"{path}, line {number} has no id", 'write it as "_id"')
-    return str(name)
+    known = isinstance(name, str | int) and not isinstance(name, bool)
+    return _id(
+        str(name) if known else "", path, number, field, 'write it as "_id", a string or a whole number'
+    )
+
+
+def _id(name: str, path: Path, number: int, field: str, hint: str) -> str:
+    """Without white space around it, as judgments and runs are read.
+
+    Raises InputError for an id that is empty, and for one that no other file can name: trec_eval ends a name at U+0000,
+    and a lone surrogate brings it down.
+    """
+    name = name.strip()
+    if not name:
+        raise InputError(field, f"{path}, line {number} has no id", hint)
+    if _UNUSABLE.search(name):
+        raise InputError(
+            field,
+            f"{path}, line {number}: the id {name!r} holds U+0000 or half a surrogate pair",
+            "write ids that a UTF-8 text file can hold",
+        )
+    return name
 
 
 def _text(value: Mapping[str, Any], path: Path, number: int, field: str) -> str:

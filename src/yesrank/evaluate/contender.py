@@ -89,6 +89,7 @@ def folder_hash(folder: Path) -> str:
         return sha256(manifest)
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.suffix in _WEIGHING and path.is_file():
+        # external weights are model.onnx_data, model.onnx_data_1 or model.onnx.data
+        if (path.suffix in _WEIGHING or ".onnx" in path.name) and path.is_file():
             digest.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
     return digest.hexdigest()

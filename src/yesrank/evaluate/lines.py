@@ -2,26 +2,29 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from yesrank.errors import InputError
 
-_ICONV = "convert it first, for example: iconv -f ISO-8859-1 -t UTF-8"
+_ICONV = "convert it first, for example: iconv -f {} -t UTF-8"
+_GZIP, _UTF_16 = b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_lines(path: Path, field: str) -> Iterator[tuple[int, str]]:
-    """(line number from 1, text) of the lines that hold something; `.gz` is unpacked.
+    """(line number from 1, text) of the lines that hold something; gzip is unpacked, whatever the name.
 
     field: the argument that errors name. Raises InputError where the file cannot be read or is not UTF-8.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with path.open("rb") as packed, _unpacked(packed, path) as file:
             for number, raw in enumerate(file, start=1):
                 if line := _decoded(raw, path, number, field):
                     yield number, line
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(field, f"{path} cannot be read: {why}", "check the path and the file") from error
 
@@ -31,7 +34,7 @@ def read_objects(path: Path, field: str) -> Iterator[tuple[int, dict[str, Any]]]
     for number, line in read_lines(path, field):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 field, f"{path}, line {number} is not JSON: {error}", "write one JSON object a line"
             ) from None
@@ -43,10 +46,17 @@ def read_objects(path: Path, field: str) -> Iterator[tuple[int, dict[str, Any]]]
 _EXAMPLE = 'write lines such as {"_id": "d1", "title": "...", "text": "..."}'
 
 
+def _unpacked(file: BufferedReader, path: Path) -> gzip.GzipFile | BufferedReader:
+    """Unpacks what says so, by its name or by its first bytes. Peeking keeps a pipe whole."""
+    packed = path.suffix == ".gz" or file.peek(len(_GZIP)).startswith(_GZIP)
+    return gzip.open(file) if packed else file
+
+
 def _decoded(raw: bytes, path: Path, number: int, field: str) -> str:
     try:
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError:
-        raise InputError(field, f"{path} is not UTF-8 (line {number})", _ICONV) from None
+        likely = "UTF-16" if number == 1 and raw.startswith(_UTF_16) else "ISO-8859-1"
+        raise InputError(field, f"{path} is not UTF-8 (line {number})", _ICONV.format(likely)) from None
     text = text.removesuffix("\n").removesuffix("\r")
     return text if text.strip() else ""

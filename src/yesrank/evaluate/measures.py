@@ -34,7 +34,8 @@ def measure(qrels: Qrels, run: Run, names: Sequence[str] = tuple(MEASURES)) -> V
     parsed = {ir_measures.parse_measure(MEASURES[name]): name for name in names}
     found = {name: dict.fromkeys(qrels, 0.0) for name in names}
     if ranks:
-        grades = {query: {**row} for query, row in qrels.items()}
+        # no measure here tells a negative grade from 0, but trec_eval reads past its arrays where a query has no other
+        grades = {query: {name: max(0, grade) for name, grade in row.items()} for query, row in qrels.items()}
         for figure in ir_measures.iter_calc([*parsed], grades, ranks):
             found[parsed[figure.measure]][figure.query_id] = float(figure.value)
     return {name: np.fromiter(rows.values(), np.float64) for name, rows in found.items()}

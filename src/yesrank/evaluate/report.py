@@ -15,6 +15,9 @@ from yesrank.evaluate.run import Evaluation, System
 
 _EXTREMES = 10
 _LONGEST = 160
+_CONTROLS = dict.fromkeys(
+    {*range(0x20), *range(0x7F, 0xA0)} - {*map(ord, "\t\n\r")}, "\N{REPLACEMENT CHARACTER}"
+)
 
 
 def render(found: Evaluation, comparison: Comparison | None = None) -> str:
@@ -40,7 +43,7 @@ def render(found: Evaluation, comparison: Comparison | None = None) -> str:
         f"<title>{escape(collection.name)}: ranking quality</title><style>{style}</style></head>"
         f"<body><main>{''.join(parts)}</main></body></html>\n"
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # JSON may hold lone surrogates, files may not
+    return _printable(page)
 
 
 def _figures(found: Evaluation) -> str:
@@ -167,6 +170,11 @@ def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _list(notes: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f"<ul>{items}</ul>" if items else ""
+
+
+def _printable(page: str) -> str:
+    """JSON may hold lone surrogates, a file may not; and control characters, which HTML may not."""
+    return page.encode("utf-8", "replace").decode("utf-8").translate(_CONTROLS)
 
 
 def _short(text: str) -> str:

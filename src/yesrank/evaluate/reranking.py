@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from yesrank.errors import InputError
 from yesrank.evaluate.collection import Collection
 from yesrank.evaluate.contender import Contender, Scorer
 from yesrank.evaluate.scorestore import Scored, ScoreStore
@@ -14,7 +14,9 @@ from yesrank.evaluate.trec import Run, ranked
 from yesrank.types import EngineInfo, Progress
 
 _PAIRS_AT_A_TIME = 128
-"""What a stopped run can lose."""
+_FIRST_PAIRS, _FEWEST_PAIRS = 16, 8  # fewer than eight at once are slower, whatever the model
+_SECONDS_AT_A_TIME = 20.0
+"""What a stopped run can lose, and how long nothing is heard of it: a large model takes seconds for one pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,11 @@ def rerank(
         if progress is not None:
             progress(len(known))
         missing = [pair for pair in pairs if (pair.query_id, pair.document_id) not in known]
-        for batch in _batches(missing):
+        at, size = 0, _FIRST_PAIRS
+        while batch := _batch(missing, at, size):
             done = _score(scorer, batch)
+            at += len(batch)
+            size = _next_size(done)
             store.put(
                 key, ((pair.query, pair.document, scored) for pair, scored in zip(batch, done, strict=True))
             )
@@ -107,22 +112,37 @@ def _known(pairs: Sequence[_Pair], store: ScoreStore, key: bytes) -> dict[tuple[
     }
 
 
-def _batches(pairs: Sequence[_Pair]) -> Iterator[Sequence[_Pair]]:
-    """Whole queries where they fit, so that each query's prefix is computed once."""
-    ends = [0]
-    for at in range(1, len(pairs) + 1):
-        last = at == len(pairs) or pairs[at].query_id != pairs[at - 1].query_id
-        if (last and at - ends[-1] >= _PAIRS_AT_A_TIME) or at == len(pairs):
-            ends.append(at)
-    for begin, end in pairwise(ends):
-        yield pairs[begin:end]
+def _batch(pairs: Sequence[_Pair], begin: int, size: int) -> Sequence[_Pair]:
+    """The next `size` pairs; up to a quarter more or less where a query ends there, so that its prefix is shared."""
+    near = range(begin + size - size // 4, min(begin + size + size // 4, len(pairs) - 1) + 1)
+    ends = [at for at in near if pairs[at].query_id != pairs[at - 1].query_id]
+    return pairs[begin : min(ends, key=lambda at: abs(at - begin - size), default=begin + size)]
+
+
+def _next_size(done: Sequence[Scored]) -> int:
+    """As many pairs as take about _SECONDS_AT_A_TIME at the speed of the last batch."""
+    wanted = _SECONDS_AT_A_TIME / max(done[0].seconds, 1e-6)
+    return int(min(max(wanted, _FEWEST_PAIRS), _PAIRS_AT_A_TIME))
 
 
 def _score(scorer: Scorer, batch: Sequence[_Pair]) -> list[Scored]:
     started = time.perf_counter()
-    found = scorer.score([(pair.query, pair.document) for pair in batch])
+    try:
+        found = scorer.score([(pair.query, pair.document) for pair in batch])
+    except InputError as error:
+        raise _with_query(error, scorer, batch) from error
     share = (time.perf_counter() - started) / len(batch)
     return [Scored(float(x), cut, share) for x, cut in zip(found.logits, found.truncated, strict=True)]
+
+
+def _with_query(error: InputError, scorer: Scorer, batch: Sequence[_Pair]) -> InputError:
+    """The same error, with the id of the query at fault: one that leaves no room for a document."""
+    for name, query in {pair.query_id: pair.query for pair in batch}.items():
+        try:
+            scorer.score([(query, "")])
+        except InputError as found:
+            return InputError("queries", f"{name!r}: {found.message}", found.hint)
+    return error
 
 
 def _result(

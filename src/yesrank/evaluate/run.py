@@ -56,7 +56,7 @@ def evaluate(
     collection: Collection,
     first_stage: FirstStage,
     contenders: Iterable[Contender],
-    store: ScoreStore,
+    store: ScoreStore | None,
     *,
     top_k: int = 100,
     fusion: float | None = None,
@@ -66,12 +66,15 @@ def evaluate(
     """Reranks the first stage's best `top_k` of each query with each contender, and measures all of them.
 
     fusion: weight of the first stage in a further line for each model, None for no such line. again: do not use known
-    scores. Raises ModelError, EngineError or MissingExtra; what was scored until then is kept.
+    scores. store: None where there are no contenders. Raises ModelError, EngineError or MissingExtra; what was scored
+    until then is kept.
     """
     candidates = {query: top(row, top_k) for query, row in first_stage.run.items()}
     base = _system(first_stage.name, collection, first_stage.run)
     systems = [base]
     for each in contenders:
+        if store is None:
+            raise ValueError("scores of a contender need a store")
         with (bar or _silent)(each.label, sum(map(len, candidates.values()))) as progress:
             done = rerank(
                 each, collection, candidates, first_stage.run, store, again=again, progress=progress
@@ -79,9 +82,21 @@ def evaluate(
         systems.append(_system(each.label, collection, done.run, base, done))
         if fusion is not None:
             fused = with_rest(fuse(done.logits, candidates, fusion), first_stage.run)
-            systems.append(_system(f"{each.label} + {first_stage.name}", collection, fused, base))
+            systems.append(_system(_fused(each, first_stage), collection, fused, base))
     notes = (*collection.notes, *first_stage.notes, *_notes(collection, top_k, systems))
     return Evaluation(collection, first_stage, top_k, candidates, tuple(systems), notes)
+
+
+def labels(first_stage: FirstStage, contenders: Iterable[Contender], *, fused: bool) -> list[str]:
+    """The names of an evaluation's systems, before there are any."""
+    found = [first_stage.name]
+    for each in contenders:
+        found += [each.label, _fused(each, first_stage)] if fused else [each.label]
+    return found
+
+
+def _fused(contender: Contender, first_stage: FirstStage) -> str:
+    return f"{contender.label} + {first_stage.name}"
 
 
 def _silent(label: str, total: int) -> AbstractContextManager[Progress | None]:

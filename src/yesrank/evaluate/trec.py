@@ -1,6 +1,6 @@
 """TREC's file formats: judgments (also BEIR's three columns) and runs."""
 
-import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,7 +14,13 @@ Qrels = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
 """Score by query id, then document id. More is better."""
 
-_BEIR, _TREC = 3, 4
+_BEIR, _TREC, _RUN = 3, 4, 6
+_HIGHEST = 1_000_000
+"""trec_eval counts the documents of each grade up to the highest: a column of other numbers would take all memory."""
+_MOST = float(np.finfo(np.float32).max)
+# ASCII only, as in trec_eval: an id may hold a no-break or an ideographic space
+_SPACES = " \t\r\f\v"
+_BETWEEN = re.compile(f"[{_SPACES}]+")
 _QRELS_FORM = "write query-id TAB corpus-id TAB score (BEIR), or query 0 document grade (TREC)"
 _RUN_FORM = "write: query Q0 document rank score tag"
 
@@ -23,10 +29,10 @@ def read_qrels(path: Path) -> tuple[Qrels, tuple[str, ...]]:
     """(judgments, notes) of a BEIR or TREC file. Raises InputError, naming the line."""
     found: dict[str, dict[str, int]] = {}
     repeated = 0
-    for number, line in read_lines(path, "qrels"):
-        fields = line.split("\t") if "\t" in line else line.split()
-        if number == 1 and len(fields) == _BEIR and not _is_number(fields[2]):
-            continue  # BEIR's header
+    for at, (number, line) in enumerate(read_lines(path, "qrels")):
+        fields = line.split("\t") if "\t" in line else _columns(line)
+        if at == 0 and _is_header(fields):
+            continue
         query, document, grade = _judgment(fields, path, number)
         row = found.setdefault(query, {})
         if row.get(document, grade) != grade:
@@ -45,21 +51,27 @@ def read_qrels(path: Path) -> tuple[Qrels, tuple[str, ...]]:
 def read_run(path: Path) -> Run:
     """A TREC run. The rank column is not read: the order is that of the scores, as in trec_eval.
 
-    Raises InputError for a broken line, a score that is no number, and a document named twice for a query.
+    Where tabs part the columns, ids may hold spaces. Raises InputError for a broken line, a score that is no float32,
+    and a document named twice for a query.
     """
     found: dict[str, dict[str, float]] = {}
     for number, line in read_lines(path, "run"):
-        fields = line.split()
-        if len(fields) not in (5, 6) or not _is_number(fields[4]) or not math.isfinite(float(fields[4])):
+        fields = line.split("\t") if line.count("\t") >= _RUN - 2 else _columns(line)
+        if len(fields) not in (_RUN - 1, _RUN):
             raise InputError("run", f"{path}, line {number} is not a line of a TREC run", _RUN_FORM)
-        row = found.setdefault(fields[0], {})
-        if fields[2] in row:
+        if not _is_number(fields[4]) or not abs(float(fields[4])) <= _MOST:  # not `>`: NaN is no score
             raise InputError(
                 "run",
-                f"{path}, line {number} names {fields[2]!r} twice for {fields[0]!r}",
-                "keep one of them",
+                f"{path}, line {number} is not a line of a TREC run: {fields[4]!r} is no score",
+                "write a number that a float32 can hold",
             )
-        row[fields[2]] = float(fields[4])
+        query, document = fields[0].strip(), fields[2].strip()
+        row = found.setdefault(query, {})
+        if document in row:
+            raise InputError(
+                "run", f"{path}, line {number} names {document!r} twice for {query!r}", "keep one of them"
+            )
+        row[document] = float(fields[4])
     if not found:
         raise InputError("run", f"{path} is empty", _RUN_FORM)
     return found
@@ -70,16 +82,21 @@ def write_run(path: Path, run: Run, tag: str) -> None:
 
     Raises InputError for an id with white space, which this format cannot hold.
     """
-    for name in (*run, *ids(run.values())):
-        if len(name.split()) != 1:
-            raise InputError(
-                "save-run", f"the id {name!r} has white space", "a TREC run cannot hold it: use --json"
-            )
+    check_ids(run)
     label = "-".join(tag.split()) or "yesrank"
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for query, scores in run.items():
             for rank, document in enumerate(ranked(scores), start=1):
                 file.write(f"{query} Q0 {document} {rank} {np.float32(scores[document]):.9g} {label}\n")
+
+
+def check_ids(run: Run) -> None:
+    """Raises InputError for an id that a run file cannot hold."""
+    for name in (*run, *ids(run.values())):
+        if len(name.split()) != 1:
+            raise InputError(
+                "save-run", f"the id {name!r} has white space", "a TREC run cannot hold it: use --json"
+            )
 
 
 def ranked(scores: Mapping[str, float]) -> list[str]:
@@ -98,17 +115,37 @@ def ids(rows: Iterable[Mapping[str, float]]) -> set[str]:
     return {document for row in rows for document in row}
 
 
+def _is_header(fields: list[str]) -> bool:
+    """BEIR's first line, or one like it: a word in the place of the grade."""
+    word = fields[-1].strip()
+    is_word = word != "" and not any(char.isdigit() for char in word) and not _is_number(word)
+    return len(fields) in (_BEIR, _TREC) and is_word
+
+
 def _judgment(fields: list[str], path: Path, number: int) -> tuple[str, str, int]:
     if len(fields) == _TREC:
         fields = [fields[0], fields[2], fields[3]]
-    if len(fields) != _BEIR or not _is_number(fields[2]) or not float(fields[2]).is_integer():
+    names = [field.strip() for field in fields[:2]]
+    if len(fields) != _BEIR or not all(names):
         raise InputError("qrels", f"{path}, line {number} is not a judgment", _QRELS_FORM)
-    return fields[0].strip(), fields[1].strip(), int(float(fields[2]))
+    grade = fields[2].strip()
+    if not _is_number(grade) or not float(grade).is_integer() or abs(float(grade)) > _HIGHEST:
+        raise InputError(
+            "qrels",
+            f"{path}, line {number} is not a judgment: {grade!r} is no grade",
+            f"write a whole number, at most {_HIGHEST:,}",
+        )
+    return names[0], names[1], int(float(grade))
+
+
+def _columns(line: str) -> list[str]:
+    return _BETWEEN.split(line.strip(_SPACES))
 
 
 def _is_number(text: str) -> bool:
+    """As other programs read it: Python's own 1_0 is none."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text
