@@ -111,6 +111,6 @@ def serving(
         app.state.server.should_exit = True
         thread.join(20)
         listener.close()
-        for name in ("yesrank", "uvicorn"):
+        for name in logs.LEVELS:
             logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
         assert not thread.is_alive(), "the server did not end"

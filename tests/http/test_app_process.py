@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -52,9 +52,11 @@ class Process:
 
 
 @contextmanager
-def serve(tmp_path: Path, *arguments: str, **environment: str) -> Iterator[Process]:
+def serve(
+    tmp_path: Path, *arguments: str, command: tuple[str, ...] = COMMAND, **environment: str
+) -> Iterator[Process]:
     variables = {**os.environ, "YESRANK_CONFIG": str(tmp_path / "none.toml"), **environment}
-    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=variables)
+    process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, env=variables)
     found = Process(process)
     try:
         yield found
@@ -146,6 +148,25 @@ def test_kill_and_restart_on_the_same_port(tmp_path: Path) -> None:
             assert server.ended() == -signal.SIGKILL
 
 
+def test_more_connections_than_open_files_are_turned_away_one_by_one(tmp_path: Path) -> None:
+    """Left to asyncio, each of them would be thousands of lines in the log."""
+    few_files = ("sh", "-c", 'ulimit -n 128; exec "$@"', "sh", *COMMAND)
+    with serve(tmp_path, "--port", "0", command=few_files) as server, ExitStack() as opened:
+        url = server.url()
+        ready(url)
+        kept = opened.enter_context(httpx.Client(base_url=url, timeout=10))
+        assert kept.get("/health").status_code == 200
+        address = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        idle = [opened.enter_context(socket.create_connection(address, 10)) for _ in range(180)]
+        assert idle[-1].recv(100).startswith(b"HTTP/1.1 503")
+        found = kept.get("/metrics").text
+        assert 'yesrank_errors_total{kind="TooManyConnections"}' in found
+        for client in idle:
+            client.close()
+        ready(url)
+        assert "out of system resource" not in "".join(server.lines)
+
+
 def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -154,6 +175,14 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
             assert server.ended() == 1
     assert server.lines[0].startswith("error: cannot listen on 127.0.0.1 port")
     assert "--port" in server.lines[1]
+
+
+@pytest.mark.parametrize("host", ["nonsense.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_is_not_blamed_on_the_port(tmp_path: Path, host: str) -> None:
+    with serve(tmp_path, "--host", host, "--port", "0", YESRANK_API_KEYS="abcdefgh") as server:
+        assert server.ended() == 1
+    assert server.lines[0].startswith(f"error: cannot listen on {host}")
+    assert "--host" in server.lines[1]
 
 
 def test_open_to_others_without_a_key_is_warned_about(tmp_path: Path) -> None:

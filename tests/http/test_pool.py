@@ -3,7 +3,10 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from yesrank.serve.observe import State
 from yesrank.serve.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
 from yesrank.serve.requests import RerankRequest
 from yesrank.serve.scheduler import Scheduler
+from yesrank.serve.tokenizing import tokenize
+from yesrank.types import Prompt
 
 SPECS = [ModelSpec("a", aliases=("first", "eins")), ModelSpec("b"), ModelSpec("c")]
 
@@ -225,6 +230,28 @@ def test_prompts_of_one_and_of_many_queries() -> None:
                 await tokens(pool, handle, queries=("a", "b"))
 
     run(main())
+
+
+def test_long_documents_are_tokenised_a_few_at_a_time() -> None:
+    """Others get their turn in between, and the tokenizer's own records of a text, far larger than it, stay small."""
+    sizes: list[list[int]] = []
+
+    class Scorer(FakeScorer):
+        def prompts(self, query: str, documents: Sequence[str], **options: Any) -> list[Prompt]:
+            sizes.append([len(document) for document in documents])
+            return [Prompt((0,)) for _ in documents]
+
+    def jobs(*lengths: int) -> list[list[int]]:
+        sizes.clear()
+        request = RerankRequest("test", ("q",), tuple("x" * length for length in lengths))
+        with ThreadPoolExecutor(1) as executor:
+            assert len(asyncio.run(tokenize(Scorer(), request, executor))) == len(lengths)
+        return sizes
+
+    assert jobs(*[100_000] * 5) == [[100_000] * 2, [100_000] * 2, [100_000]]
+    assert jobs(900_000, 1, 900_000) == [[900_000], [1], [900_000]]
+    assert [len(job) for job in jobs(*[1] * 600)] == [256, 256, 88]
+    assert jobs() == [[]]
 
 
 def test_documents_are_cut_or_refused_as_asked() -> None:

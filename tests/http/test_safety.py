@@ -69,6 +69,21 @@ def test_cors_only_for_those_named(locked: Server, server: Server) -> None:
     assert allowed(server, "https://a.example") is None
 
 
+def test_pages_of_a_named_origin_can_read_refusals(locked: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the header a browser tells the page's code of a network error, and nothing of the key."""
+
+    def crash(*_: object) -> None:
+        raise RuntimeError
+
+    origin = {"Origin": "https://a.example"}
+    monkeypatch.setattr("yesrank.serve.pages.models", crash)
+    for headers, status in ((origin, 401), ({**origin, "x-api-key": KEYS[0]}, 500)):
+        answer = locked.client.get("/v1/models", headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == origin["Origin"]
+        assert answer.json()["id"] == answer.headers["x-request-id"]
+
+
 def test_limits_of_one_request() -> None:
     settings = Settings(max_body_bytes=2000, max_documents=3, max_characters=500)
     with serving(settings, scorer=SlowScorer()) as server:
@@ -83,6 +98,18 @@ def test_limits_of_one_request() -> None:
 
         assert server.client.post("/v1/rerank", content=chunks()).status_code == 413
         assert server.rerank(GOOD).status_code == 200
+
+
+def test_a_query_or_instruction_may_be_no_longer_than_a_document() -> None:
+    """To find that 30 MB leave no room for a document would take a tokenizer 20 seconds and gigabytes."""
+    with serving(Settings(max_document_characters=100), scorer=SlowScorer()) as server:
+        bodies = [
+            {"query": "w" * 101, "documents": ["a"]},
+            {"query": "q", "documents": ["a"], "instruction": "w" * 101},
+            {"queries": ["q", "w" * 101], "documents": ["a", "b"]},
+        ]
+        assert [server.rerank(body).status_code for body in bodies] == [413] * 3
+        assert server.rerank({"query": "w" * 100, "documents": ["a" * 100]}).status_code == 200
 
 
 def test_a_body_far_too_large_gets_its_answer() -> None:
@@ -233,6 +260,8 @@ def test_settings_flags_before_environment_before_defaults() -> None:
         ({"api_keys": ("short",)}, {}, "api_key"),
         ({"log_format": "xml"}, {}, "log_format"),
         ({"root_path": "x"}, {}, "root_path"),
+        ({"cors_origins": ("a.example",)}, {}, "cors_origin"),
+        ({}, {"YESRANK_SERVE_CORS_ORIGINS": "*,https://a.example/"}, "cors_origin"),
         ({"max_documents": 0}, {}, "max_documents"),
     ],
 )

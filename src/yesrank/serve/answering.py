@@ -54,6 +54,9 @@ def check_size(request: RerankRequest, settings: Settings) -> None:
     for index, document in enumerate(request.documents):
         if len(document) > longest:
             raise Refused(413, f"documents[{index}] is longer than {longest} characters", "send it in parts")
+    # no model takes so long a one either, but tokenising it to find that out may take half a minute and gigabytes
+    if max(map(len, (*request.queries, request.instruction or ""))) > longest:
+        raise Refused(413, f"a query or instruction is longer than {longest} characters", "shorten it")
     if characters(request) > settings.max_characters:
         raise Refused(
             413,

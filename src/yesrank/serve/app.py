@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from yesrank.serve import failures, models
 from yesrank.serve.auth import Keys
-from yesrank.serve.middleware import Frame
+from yesrank.serve.middleware import Frame, Gate
 from yesrank.serve.pool import ModelSpec, PoolOptions
 from yesrank.serve.routes import router
 from yesrank.serve.service import Service
@@ -45,6 +45,7 @@ def create_app(
     app.state.service = service
     failures.install(app)
     app.include_router(router())
+    app.add_middleware(Gate, keys=Keys(settings.api_keys))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -53,10 +54,8 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
         )
-    # added last: it is outermost, so that nothing is answered without an id, a key and a line in the log
-    app.add_middleware(
-        Frame, metrics=service.metrics, keys=Keys(settings.api_keys), root_path=settings.root_path
-    )
+    # what is added last is outermost
+    app.add_middleware(Frame, metrics=service.metrics, root_path=settings.root_path)
     return app
 
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TextIO
 
 LOGGER = logging.getLogger("yesrank.serve")
+LEVELS = {"yesrank": logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
+"""Loggers whose lines are written, and from which level on."""
 
 
 @dataclass(slots=True)
@@ -54,10 +56,10 @@ def log_event(event: str, **facts: object) -> None:
 
 
 def set_up(log_format: str, stream: TextIO | None = None) -> None:
-    """Sends our lines and uvicorn's warnings to stderr as text or as one JSON object a line."""
+    """Sends our lines and the warnings of uvicorn and asyncio to stderr as text or as one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    for name, level in (("yesrank", logging.INFO), ("uvicorn", logging.WARNING)):
+    for name, level in LEVELS.items():
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
@@ -68,7 +70,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
-        head = {"time": _time(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        head = {"time": _time(record), "level": record.levelname.lower(), "event": _event(record)}
         return json.dumps({**head, **_fields(record)}, default=str)
 
 
@@ -78,7 +80,15 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
         pairs = [f"{key}={_flat(value)}" for key, value in _fields(record).items()]
-        return " ".join([_time(record), record.levelname.lower(), _flat(record.getMessage()), *pairs])
+        return " ".join([_time(record), record.levelname.lower(), _flat(_event(record)), *pairs])
+
+
+def _event(record: logging.LogRecord) -> str:
+    """What a record says. What others say in several lines holds places of this machine, and objects as they print."""
+    first, *more = record.getMessage().strip().splitlines() or [""]
+    if more and first.startswith("Traceback"):  # a traceback as text: its last line begins with the kind
+        return more[-1].partition(":")[0]
+    return first
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

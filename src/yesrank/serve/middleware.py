@@ -20,6 +20,8 @@ CLIENT_GONE = 499
 """Stands in logs and counters only: there is nobody to send it to."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_ABSOLUTE = re.compile(r"^https?://[^/]*", re.IGNORECASE)
+"""Clients that take the server for a proxy send whole URLs; RFC 9112, 3.2.2 wants them answered."""
 _INTERNAL = "the server made a mistake on this request; its log has more under the request id"
 
 
@@ -49,10 +51,10 @@ def local_path(scope: Scope) -> str:
 
 
 class Frame:
-    """The outermost of our middleware. Checks keys too, so that no route can forget to."""
+    """The outermost of our middleware: nothing is answered without an id, and a line in the log."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, keys: Keys, root_path: str = "") -> None:
-        self._app, self._metrics, self._keys = app, metrics, keys
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, root_path: str = "") -> None:
+        self._app, self._metrics = app, metrics
         self._root_path = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,31 +68,18 @@ class Frame:
         record = Record(line, recognise(local_path(scope), {}))
         scope.setdefault("state", {})["record"] = record
         try:
-            await self._answer(scope, receive, _stamped(send, record), record, headers)
+            await self._app(scope, receive, _stamped(send, record, last=_ambiguous(headers)))
         finally:
             self._account(scope, record)
 
     def _place(self, scope: Scope) -> None:
         """Sets the path as ASGI wants it, whether the proxy took its part off or not."""
+        path = _ABSOLUTE.sub("", scope["path"]) or "/"
         if self._root_path:
             scope["root_path"] = self._root_path
-            if not f"{scope['path']}/".startswith(f"{self._root_path}/"):
-                scope["path"] = self._root_path + scope["path"]
-
-    async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, record: Record, headers: Headers
-    ) -> None:
-        try:
-            if _needs_key(scope) and not self._keys.allow(headers):
-                await _unauthorised(record)(scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
-        except Exception as error:  # whatever it is, the client gets an answer, and the server goes on
-            log_crash(record.id, error)
-            record.line.error = type(error).__name__
-            if not record.line.status:
-                await _error(record, 500, _INTERNAL)(scope, receive, send)
-            record.line.status = 500
+            if f"{path}/".startswith(f"{self._root_path}/"):
+                path = path.removeprefix(self._root_path)
+        scope["path"] = self._root_path + _tidy(path)
 
     def _account(self, scope: Scope, record: Record) -> None:
         line, seconds = record.line, time.perf_counter() - record.started
@@ -104,10 +93,49 @@ class Frame:
         log_request(line)
 
 
+class Gate:
+    """Checks keys, so that no route can forget to, and answers where something crashed.
+
+    It stands within what adds CORS headers: a browser hides a refusal that lacks them from the page's own code.
+    """
+
+    def __init__(self, app: ASGIApp, *, keys: Keys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; anything but HTTP is passed on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record: Record = scope["state"]["record"]
+        try:
+            if _needs_key(scope) and not self._keys.allow(Headers(scope=scope)):
+                await _unauthorised(record)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        except Exception as error:  # whatever it is, the client gets an answer, and the server goes on
+            log_crash(record.id, error)
+            record.line.error = type(error).__name__
+            if not record.line.status:
+                await _error(record, 500, _INTERNAL)(scope, receive, send)
+            record.line.status = 500
+
+
 def _needs_key(scope: Scope) -> bool:
     """Pre-flight questions of browsers carry no key; they are answered from the CORS settings alone."""
     path = local_path(scope)
     return not (path in OPEN_PATHS or is_public(path) or scope["method"] == "OPTIONS")
+
+
+def _tidy(path: str) -> str:
+    """The path without empty parts: base URLs that end with a slash are joined to paths that begin with one."""
+    parts = [part for part in path.split("/") if part]
+    return "/" + "/".join(parts) if parts else path[:1]
+
+
+def _ambiguous(headers: Headers) -> bool:
+    """Whether a body has two lengths, of which a proxy in front may have taken the other: see RFC 9112, 6.1."""
+    return "transfer-encoding" in headers and "content-length" in headers
 
 
 def _request_id(headers: Headers) -> str:
@@ -115,14 +143,16 @@ def _request_id(headers: Headers) -> str:
     return given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _stamped(send: Send, record: Record) -> Send:
-    """Adds the request's id and times to the head of the response, and notes its status."""
+def _stamped(send: Send, record: Record, *, last: bool) -> Send:
+    """Adds the request's id and times to the head of the response, and notes its status. last: ends the connection."""
 
     async def stamped(message: Message) -> None:
         if message["type"] == "http.response.start":
             record.line.status = record.line.status or message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = record.id
+            if last:
+                headers["Connection"] = "close"
             if record.line.ms:
                 times = [f"{name};dur={value:.2f}" for name, value in record.line.ms.items()]
                 headers["Server-Timing"] = ", ".join(times)

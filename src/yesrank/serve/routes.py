@@ -48,10 +48,20 @@ def _post(router: APIRouter, path: str, function: Any, summary: str, extra: dict
     )
 
 
+def _get(router: APIRouter, path: str, function: Any, **listed: Any) -> None:
+    """Answers GET, which the documentation lists, and HEAD, which every path that has GET must have."""
+    _unlisted(router, path, function)
+    router.add_api_route(path, function, methods=["GET"], **listed)
+
+
+def _unlisted(router: APIRouter, path: str, function: Any) -> None:
+    router.add_api_route(path, function, methods=["GET", "HEAD"], include_in_schema=False)
+
+
 def _add_models(router: APIRouter) -> None:
     unknown = openapi.errors("401", "404")
     change = openapi.errors("401", "404", "503")
-    router.add_api_route("/v1/models", list_models, methods=["GET"], summary="Models", responses=unknown)
+    _get(router, "/v1/models", list_models, summary="Models", responses=unknown)
     # load and unload before the plain one: a name may hold slashes, and would take their last part
     router.add_api_route(
         "/v1/models/{name:path}/load", load, methods=["POST"], summary="Load now", responses=change
@@ -59,21 +69,16 @@ def _add_models(router: APIRouter) -> None:
     router.add_api_route(
         "/v1/models/{name:path}/unload", unload, methods=["POST"], summary="Free its memory", responses=change
     )
-    router.add_api_route(
-        "/v1/models/{name:path}", show_model, methods=["GET"], summary="Model", responses=unknown
-    )
+    _get(router, "/v1/models/{name:path}", show_model, summary="Model", responses=unknown)
 
 
 def _add_state(router: APIRouter) -> None:
-    router.add_api_route("/health", health, methods=["GET"], summary="Alive")
-    for path in ("/health", "/healthz", "/ping"):
-        router.add_api_route(path, health, methods=["GET", "HEAD"], include_in_schema=False)
-    router.add_api_route("/ready", ready, methods=["GET"], summary="Ready", responses=openapi.errors("503"))
-    router.add_api_route("/info", info, methods=["GET"], summary="As Text Embeddings Inference")
-    router.add_api_route(
-        "/metrics", show_metrics, methods=["GET"], summary="For Prometheus", response_class=Response
-    )
-    router.add_api_route("/docs", show_docs, methods=["GET"], include_in_schema=False)
+    _get(router, "/health", health, summary="Alive")
+    _get(router, "/ready", ready, summary="Ready", responses=openapi.errors("503"))
+    _get(router, "/info", info, summary="As Text Embeddings Inference")
+    _get(router, "/metrics", show_metrics, summary="For Prometheus", response_class=Response)
+    for path, function in (("/healthz", health), ("/ping", health), ("/docs", show_docs)):
+        _unlisted(router, path, function)
 
 
 def _add_page(router: APIRouter) -> None:
@@ -82,7 +87,7 @@ def _add_page(router: APIRouter) -> None:
         (f"/{page.FOLDER}/{{name}}", page_file),
         ("/models/{name:path}/resolve/main/{file:path}", model_file),
     ):
-        router.add_api_route(path, function, methods=["GET", "HEAD"], include_in_schema=False)
+        _unlisted(router, path, function)
 
 
 def _usage(line: Line) -> dict[str, str]:

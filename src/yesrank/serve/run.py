@@ -4,7 +4,7 @@ SIGTERM or Ctrl-C: new work is refused, what was accepted is finished within a g
 with code 0. A second Ctrl-C ends it at once.
 """
 
-import asyncio
+import errno
 import logging
 import os
 import signal
@@ -17,17 +17,20 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from yesrank.errors import ServerError
-from yesrank.serve import logs
+from yesrank.serve import logs, protocol
 from yesrank.serve.service import Service
 from yesrank.serve.settings import Settings
 
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than the 60 of usual proxies, so that they close it, not we."""
 _BACKLOG = 1024
+_ACCEPTED_AT_ONCE = 8
+"""Connections that asyncio accepts before any is looked at: more could use up the open files, see protocol.py."""
 _LARGEST_HEAD = 64 * 1024
+_NO_SUCH_PORT = "another program may be using the port: choose one with --port, or 0 for any that is free"
+_NO_SUCH_HOST = "--host takes an address or a name of this machine: 127.0.0.1, or 0.0.0.0 for all that it has"
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -45,23 +48,29 @@ def bind(settings: Settings) -> socket.socket:
         listener.close()
         raise ServerError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
-            "another program may be using the port: choose one with --port, or 0 for any that is free",
+            _NO_SUCH_HOST if _is_about_the_host(error) else _NO_SUCH_PORT,
         ) from error
     listener.setblocking(False)
     return listener
 
 
+def _is_about_the_host(error: OSError) -> bool:
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+
+
 def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
     """Serves until a signal ends it."""
+    turned_away = app.state.service.metrics.errors.labels("TooManyConnections").inc
     config = uvicorn.Config(
         app,
-        http=_protocol(settings.head_timeout),
+        http=protocol.made(settings.head_timeout, protocol.most_connections(), turned_away),
         ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
@@ -98,6 +107,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service, self._grace, self._end = service, grace, float("inf")
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, but connections wait in a longer queue than the number that is accepted at once."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
+
     async def on_tick(self, counter: int) -> bool:
         """Every 0.1 s: whether to stop listening. Until then /ready says that the server is draining."""
         if not await super().on_tick(counter):
@@ -117,41 +132,3 @@ class _Server(uvicorn.Server):
         with super().capture_signals():
             yield
             self._captured_signals.clear()
-
-
-def _protocol(head_timeout: float) -> type[asyncio.Protocol]:
-    """HTTP/1.1 whose clients must send a request's head in time: uvicorn waits for it for ever."""
-
-    class Protocol(H11Protocol):
-        _timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._arm()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._disarm()
-            elif self._timer is None:  # a next head has begun, or the rest of a body that was refused
-                self._arm()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._disarm()
-            super().connection_lost(exc)
-
-        def timeout_keep_alive_handler(self) -> None:
-            if self.transport.get_write_buffer_size():  # the client does not read: close would wait for it
-                self.transport.abort()
-            else:
-                super().timeout_keep_alive_handler()
-
-        def _arm(self) -> None:
-            self._timer = self.loop.call_later(head_timeout, self.transport.close)
-
-        def _disarm(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-    return Protocol

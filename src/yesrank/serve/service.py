@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.requests import Request
 
-from yesrank.errors import InputError, ModelError, ModelNotFound
+from yesrank.errors import Draining, InputError, ModelError, ModelNotFound
 from yesrank.serve import answering, body, tracing
-from yesrank.serve.admission import Admission
+from yesrank.serve.admission import Admission, Place
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, recognise
 from yesrank.serve.limits import Limits
@@ -50,6 +50,7 @@ class Service:
         self.readiness = Readiness(self.pool, self.scheduler)
         self._admission = Admission(settings.max_queue_requests, settings.max_body_bytes)
         self._workers = Workers()
+        self._bodies: set[asyncio.Timeout] = set()  # of requests whose body is awaited
         self._background: set[asyncio.Task[Any]] = set()
 
     @property
@@ -91,6 +92,8 @@ class Service:
     def drain(self) -> None:
         """Takes no new work from now on; `active` falls to 0 when what was taken is finished."""
         self._in_background(self.scheduler.drain())
+        while self._bodies:
+            self._bodies.pop().reschedule(0)
 
     async def rerank(self, request: Request) -> bytes:
         """The body of the response to a rerank or score request. Raises YesrankError or ClientGone."""
@@ -98,14 +101,26 @@ class Service:
         end = time.monotonic() + settings.timeout
         with tracing.whole(record, request.headers), self._admission.enter() as place:
             self.scheduler.check()
-            seconds = min(settings.body_timeout, settings.timeout)
-            raw = await body.read(request, place, settings.max_body_bytes, seconds)
+            raw = await self._read(request, place)
             record.line.bytes = len(raw)
             path = local_path(request.scope)
             remaining = end - time.monotonic()
             return await while_wanted(
                 request, self._answer(record, path, raw, remaining), remaining + _MARGIN
             )
+
+    async def _read(self, request: Request, place: Place) -> bytes:
+        """The body. When the server ends it is not waited for: its work would be refused."""
+        settings = self.settings
+        try:
+            async with asyncio.timeout(None) as waiting:
+                self._bodies.add(waiting)
+                seconds = min(settings.body_timeout, settings.timeout)
+                return await body.read(request, place, settings.max_body_bytes, seconds)
+        except TimeoutError:
+            raise Draining("the server is shutting down", retry_after=1) from None
+        finally:
+            self._bodies.discard(waiting)
 
     async def _answer(self, record: Record, path: str, raw: bytes, seconds: float) -> bytes:
         deadline = asyncio.get_running_loop().time() + seconds

@@ -6,6 +6,7 @@ pen is seen. YESRANK_API_KEYS holds keys without the prefix, since deployments k
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,7 @@ LOG_FORMATS, LOADS = ("text", "json"), ("first", "all", "none")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 _LOOPBACK = ("localhost", "::1")
 _SHORTEST_KEY = 8
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ class Settings:
                 _one_of(name, getattr(self, name), known)
         if self.root_path and not self.root_path.startswith("/"):
             raise InputError("root_path", "must begin with /", "such as --root-path /rerank-service")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):  # browsers send no other, so that it would never match
+                raise InputError(
+                    "cors_origin",
+                    f"{origin!r} is not a web origin",
+                    "such as https://example.org, without a path",
+                )
         if any(
             not key.isascii() or not key.isprintable() or len(key) < _SHORTEST_KEY for key in self.api_keys
         ):

@@ -10,7 +10,8 @@ from yesrank.serve.handle import Scorer
 from yesrank.serve.requests import RerankRequest
 from yesrank.types import Prompt
 
-_CHUNK = 256  # documents: a chunk is one job of the thread pool, so that large requests let others in between
+# a chunk is one job of the thread pool, so that large requests let others in between
+_CHUNK_DOCUMENTS, _CHUNK_CHARACTERS = 256, 250_000  # of the latter a document may have more
 
 
 async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -> list[Prompt]:
@@ -24,14 +25,23 @@ async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -
         raise InputError("queries", f"there are {len(queries)} for {len(documents)} documents")
     loop = asyncio.get_running_loop()
     prompts: list[Prompt] = []
-    for begin in range(0, max(1, len(documents)), _CHUNK):
-        # a request without documents runs once too: its query is checked
-        prompts += await loop.run_in_executor(executor, _chunk, scorer, request, begin)
+    for begin, end in _chunks(documents):
+        prompts += await loop.run_in_executor(executor, _chunk, scorer, request, begin, end)
     return prompts
 
 
-def _chunk(scorer: Scorer, request: RerankRequest, begin: int) -> list[Prompt]:
-    end = min(begin + _CHUNK, len(request.documents))
+def _chunks(documents: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """(begin, end) of each. A request without documents is one too: its query is checked."""
+    begin = size = 0
+    for index, document in enumerate(documents):
+        size += len(document)
+        if index - begin == _CHUNK_DOCUMENTS or (index > begin and size > _CHUNK_CHARACTERS):
+            yield begin, index
+            begin, size = index, len(document)
+    yield begin, len(documents)
+
+
+def _chunk(scorer: Scorer, request: RerankRequest, begin: int, end: int) -> list[Prompt]:
     prompts: list[Prompt] = []
     for query, first, last in _runs(request.queries, begin, end):
         prompts += scorer.prompts(

@@ -41,6 +41,7 @@ def refused(body: Any, path: str = "/v1/rerank") -> InputError:
         ("/v2/rerank", {"texts": []}, "tei"),
         ("/v1/rerank", {"texts": [], "documents": None}, "tei"),
         ("/rerank", {"queries": [], "documents": []}, "vllm-score"),
+        ("/score", {"queries": "", "items": []}, "vllm-score"),
         ("/v1/score", {"documents": []}, "vllm-score"),
         ("/score", {}, "vllm-score"),
         ("/rerank", {"data_1": "", "data_2": ""}, "vllm-score"),
@@ -103,6 +104,25 @@ def test_top_n_of_another_kind(top_n: Any) -> None:
 def test_flags(value: Any, returned: bool) -> None:
     assert ("document" in answer({**BASE, "return_documents": value})["results"][0]) is returned
     assert ("text" in answer({"query": QUERY, "texts": CITIES, "return_text": value})[0]) is returned
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"queries": QUERY, "items": CITIES},
+        {"text_1": None, "text_2": None, "data_1": QUERY, "data_2": CITIES},
+    ],
+)
+def test_the_sides_of_a_score_are_those_that_are_given(extra: dict[str, Any]) -> None:
+    found = parse(extra, "/score")
+    assert (found.queries, found.documents) == ((QUERY,), tuple(CITIES))
+
+
+def test_a_small_body_cannot_ask_for_a_text_of_any_length() -> None:
+    body = {"query": QUERY, "documents": [{"t": "word " * 200}]}
+    assert parse({**body, "rank_fields": ["t"] * 20_000}).documents == ("word " * 200,)
+    many = refused({**body, "rank_fields": ["t", *map(str, range(20_000))]})
+    assert many.field == "rank_fields"
 
 
 @pytest.mark.parametrize("value", ["yes", 2, 1.0, [], {}, float("nan")])

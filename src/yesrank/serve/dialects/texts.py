@@ -9,6 +9,8 @@ from yesrank.serve.dialects.fields import Fields, clean, kind
 
 DEEPEST = 32
 """Levels of nesting in a document that is sent back: enough for any real one, and safe to walk."""
+MOST_FIELDS = 100
+"""Names in rank_fields: all of them are looked for in each document."""
 
 _WHICH = 'put the text under "text"; bodies of Cohere and Mixedbread may name other fields in rank_fields'
 
@@ -55,7 +57,10 @@ def one_text(value: object, where: str, keys: Sequence[str] = ("text",)) -> str:
 
 
 def rank_fields(body: Fields) -> tuple[str, ...]:
-    """Cohere v1: which fields of each document are read, in which order. Absent, null or empty: text alone."""
+    """Cohere v1: which fields of each document are read, in which order. Absent, null or empty: text alone.
+
+    A name given twice counts once: a small body could otherwise ask for a text of any length.
+    """
     names = body.get("rank_fields")
     if names is None or names == []:
         return ("text",)
@@ -64,7 +69,10 @@ def rank_fields(body: Fields) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if not isinstance(name, str):
             raise InputError(f"rank_fields[{index}]", f"must be a string, not {kind(name)}")
-    return tuple(names)
+    found = tuple(dict.fromkeys(names))
+    if len(found) > MOST_FIELDS:
+        raise InputError("rank_fields", f"names {len(found)} fields, more than {MOST_FIELDS}")
+    return found
 
 
 def echo(values: Sequence[Any], name: str = "documents") -> tuple[Any, ...]:

@@ -10,7 +10,13 @@ from yesrank.serve.dialects.fields import Fields
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "vllm-score"
-PAIRS = (("text_1", "text_2"), ("data_1", "data_2"), ("queries", "documents"), ("query", "documents"))
+PAIRS = (
+    ("text_1", "text_2"),
+    ("data_1", "data_2"),
+    ("queries", "documents"),
+    ("queries", "items"),
+    ("query", "documents"),
+)
 """The names of both sides: the same request under each generation of vLLM, and what people write on /score."""
 OWN = frozenset({"text_1", "text_2", "data_1", "data_2", "queries"})
 
@@ -49,12 +55,12 @@ def render(request: RerankRequest, result: RerankResult) -> dict[str, Any]:
 
 
 def _names(fields: Fields) -> tuple[str, str]:
-    """Both names, as soon as one of them shows which are meant."""
-    for place in (0, 1):
-        for pair in PAIRS:
-            if pair[place] in fields:
-                return pair
-    return PAIRS[0]
+    """Both names: of a pair that is there, else of the first that one of them belongs to."""
+    given = {name for pair in PAIRS for name in pair if fields.get(name) is not None}
+    for pair in PAIRS:
+        if given.issuperset(pair):
+            return pair
+    return next((pair for place in (0, 1) for pair in PAIRS if pair[place] in given), PAIRS[0])
 
 
 def _side(fields: Fields, name: str) -> tuple[str, ...]:
