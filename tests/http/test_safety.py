@@ -59,6 +59,24 @@ def test_no_key_no_answer(locked: Server, headers: dict[str, str]) -> None:
         assert locked.client.get(path, headers=headers).status_code == 200
 
 
+def test_pages_of_elsewhere_change_nothing(locked: Server, server: Server) -> None:
+    path, key = "/v1/models/builtin/unload", {"x-api-key": KEYS[0]}
+    stranger = {
+        "Origin": "https://b.example",
+        "Content-Type": "text/plain",
+    }  # sent without a preflight
+    answer = server.client.post(path, headers=stranger)
+    assert (answer.status_code, answer.json()["message"]) == (
+        403,
+        "pages of other origins may not load or unload models; allow it: --cors-origin",
+    )
+    own = {"Origin": f"http://{server.client.base_url.netloc.decode()}"}
+    assert server.client.post(path, headers=own).status_code == 200
+    assert locked.client.post(path, headers={**key, "Origin": "https://a.example"}).status_code == 200
+    for each in (server, locked):
+        assert each.rerank(GOOD, headers=key).status_code == 200
+
+
 def test_cors_only_for_those_named(locked: Server, server: Server) -> None:
     def allowed(at: Server, origin: str) -> str | None:
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}

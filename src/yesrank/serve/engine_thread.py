@@ -67,6 +67,7 @@ class EngineThread:
     def _run(self) -> None:
         while not self._given_up and (turn := self._queue.take()) is not None:
             self._turn(turn)
+            del turn  # waiting for the next one, the thread keeps no request's prompts in memory
 
     def _turn(self, turn: Turn) -> None:
         began = time.monotonic()

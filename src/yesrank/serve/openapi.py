@@ -110,6 +110,7 @@ _SCORED: dict[str, Any] = {
 _STATUSES = {
     "400": "The body is not a JSON object in UTF-8",
     "401": "The API key is missing or wrong",
+    "403": "A web page of another origin asked for it",
     "404": "No model has that name",
     "408": "The body did not arrive in time",
     "413": "The body, its documents or their text are too much for one request",

@@ -1,12 +1,14 @@
 """Paths -> what answers them."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from yesrank.serve import dialects, docs, metrics, modelfiles, openapi, page, pages
+from yesrank.serve.body import Refused
 from yesrank.serve.logs import Line
 from yesrank.serve.middleware import record_of
 from yesrank.serve.service import Service
@@ -60,7 +62,7 @@ def _unlisted(router: APIRouter, path: str, function: Any) -> None:
 
 def _add_models(router: APIRouter) -> None:
     unknown = openapi.errors("401", "404")
-    change = openapi.errors("401", "404", "503")
+    change = openapi.errors("401", "403", "404", "503")
     _get(router, "/v1/models", list_models, summary="Models", responses=unknown)
     # load and unload before the plain one: a name may hold slashes, and would take their last part
     router.add_api_route(
@@ -128,6 +130,7 @@ async def show_model(request: Request, name: str) -> Response:
 
 async def load(request: Request, name: str) -> Response:
     """Loads a model and answers when it is loaded."""
+    _check_origin(request)
     service = _service(request)
     await service.load(name)
     return JSONResponse(pages.model(service, name))
@@ -135,9 +138,19 @@ async def load(request: Request, name: str) -> Response:
 
 async def unload(request: Request, name: str) -> Response:
     """Frees a model when the requests that use it are finished; the next request loads it again."""
+    _check_origin(request)
     service = _service(request)
     await service.pool.unload(name)
     return JSONResponse(pages.model(service, name))
+
+
+def _check_origin(request: Request) -> None:
+    """Refuses a change that a page of elsewhere asks for: browsers let any page post to a server on this machine."""
+    origin, allowed = request.headers.get("origin"), _service(request).settings.cors_origins
+    if origin is None or origin in allowed or "*" in allowed:
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise Refused(403, "pages of other origins may not load or unload models", "allow it: --cors-origin")
 
 
 async def health() -> Response:
