@@ -13,7 +13,9 @@ from yesrank.serve.logs import Line
 from yesrank.serve.middleware import record_of
 from yesrank.serve.service import Service
 
-RERANK = ("/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank")
+RERANK = (
+    "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",
+)  # fmt: skip
 SCORE = ("/score", "/v1/score")
 EMBED = ("/embed", "/embeddings", "/v1/embeddings")
 

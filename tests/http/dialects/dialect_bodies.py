@@ -49,6 +49,16 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vllm-no-activation": ("/rerank", {**BASE, "use_activation": False}),
     "model-server-v3": ("/v3/rerank", {**BASE, "return_documents": False}),
     "raw-scores": ("/v1/rerank", {**BASE, "raw_scores": True, "top_n": "2"}),
+    # NVIDIA
+    "nvidia-nim": (
+        "/v1/ranking",
+        {
+            "model": MODEL,
+            "query": {"text": QUERY},
+            "passages": [{"text": text} for text in CITIES],
+            "truncate": "END",
+        },
+    ),
     # TEI
     "litellm-huggingface": (
         "/rerank",

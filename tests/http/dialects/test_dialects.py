@@ -47,6 +47,8 @@ def refused(body: Any, path: str = "/v1/rerank") -> InputError:
         ("/rerank", {"data_1": "", "data_2": ""}, "vllm-score"),
         ("/v1/reranking", {"query": "", "input": []}, "mixedbread"),
         ("/v1/embeddings", {"input": ""}, "openai-embeddings"),
+        ("/v1/ranking", {"query": {"text": ""}}, "nvidia"),
+        ("/v1/rerank", {"query": "", "passages": []}, "nvidia"),
         ("/embed", {"inputs": ""}, "tei-embed"),
         ("/embed", {}, "tei-embed"),
         ("/v1/embeddings", None, "openai-embeddings"),
@@ -67,6 +69,19 @@ def test_the_body_decides_then_the_path(path: str, body: Any, name: str) -> None
 def test_every_dialect_has_one_name() -> None:
     assert all(dialect.name == name for name, dialect in DIALECTS.items())
     assert set(PREFIXES.values()) <= set(DIALECTS.values())
+
+
+@pytest.mark.parametrize(("truncate", "cuts"), [(None, True), ("END", True), ("end", True), ("NONE", False)])
+def test_nvidia_says_whether_to_cut(truncate: str | None, cuts: bool) -> None:
+    body = {"query": {"text": QUERY}, "passages": [{"text": CITIES[0]}], "truncate": truncate}
+    assert parse(body, "/v1/ranking").truncate is cuts
+
+
+def test_nvidia_names_what_is_wrong() -> None:
+    body = {"query": {"text": QUERY}, "passages": [{"text": CITIES[0]}]}
+    assert refused({**body, "truncate": "START"}, "/v1/ranking").field == "truncate"
+    assert refused({**body, "passages": [{"title": "a"}]}, "/v1/ranking").field == "passages[0]"
+    assert refused({"query": {"text": QUERY}}, "/v1/ranking").field == "passages"
 
 
 @pytest.mark.parametrize("top_n", [None, 0, "0", 3, "3", 3.0, 99, 10**30])

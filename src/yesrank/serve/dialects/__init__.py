@@ -13,6 +13,7 @@ from yesrank.serve.dialects.base import Dialect, ErrorRenderer
 from yesrank.serve.dialects.cohere import COHERE_V1, COHERE_V2, INFINITY, JINA, JINA_ONLY
 from yesrank.serve.dialects.embeddings import OPENAI_EMBEDDINGS, TEI_EMBED, refusal
 from yesrank.serve.dialects.mixedbread import MIXEDBREAD
+from yesrank.serve.dialects.nvidia import NVIDIA
 from yesrank.serve.dialects.openarc import OPENARC
 from yesrank.serve.dialects.tei import TEI
 from yesrank.serve.dialects.vllm_score import OWN as SCORE_ONLY
@@ -33,6 +34,7 @@ DIALECTS: Mapping[str, Dialect] = {
         OPENARC,
         VLLM_SCORE,
         MIXEDBREAD,
+        NVIDIA,
         OPENAI_EMBEDDINGS,
         TEI_EMBED,
     )
@@ -46,10 +48,11 @@ PREFIXES: Mapping[str, Dialect] = {
     "voyage": VOYAGE,
     "openarc": OPENARC,
     "mixedbread": MIXEDBREAD,
+    "nvidia": NVIDIA,
 }
 """What may stand first in a path, or under "dialect" in a body, to ask for a dialect by name."""
 
-_BY_LAST_PART = {"score": VLLM_SCORE, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
+_BY_LAST_PART = {"score": VLLM_SCORE, "ranking": NVIDIA, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
 
 
 def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
@@ -73,6 +76,8 @@ def _by_body(fields: Mapping[str, Any]) -> Dialect | None:
         return VLLM_SCORE
     if fields.get("documents") is not None:
         return _by_options(fields)
+    if "passages" in fields and "query" in fields:
+        return NVIDIA
     if "texts" in fields:
         return TEI
     if "input" in fields:
