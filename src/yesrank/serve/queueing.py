@@ -15,7 +15,7 @@ from yesrank.serve.work import Job, Model, Part, Turn
 _SHORT = 2  # turns: a request of as many tokens or fewer is a short one
 _NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on
 _RESERVE = 4  # long requests get a quarter of all tokens, however many short ones come
-_WAIT = 2.0  # times its own length that a short request may be kept waiting by shorter ones that come later
+_WAIT = 8.0  # times its own length that a short request may be kept waiting by shorter ones that come later
 _OVER = 4  # a turn is made a quarter longer where that finishes a request
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
