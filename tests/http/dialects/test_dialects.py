@@ -48,6 +48,7 @@ def refused(body: Any, path: str = "/v1/rerank") -> InputError:
         ("/v1/reranking", {"query": "", "input": []}, "mixedbread"),
         ("/v1/embeddings", {"input": ""}, "openai-embeddings"),
         ("/v1/ranking", {"query": {"text": ""}}, "nvidia"),
+        ("/v1/ranking", {"query": "", "documents": []}, "cohere-v1"),
         ("/v1/rerank", {"query": "", "passages": []}, "nvidia"),
         ("/embed", {"inputs": ""}, "tei-embed"),
         ("/embed", {}, "tei-embed"),

@@ -52,14 +52,14 @@ PREFIXES: Mapping[str, Dialect] = {
 }
 """What may stand first in a path, or under "dialect" in a body, to ask for a dialect by name."""
 
-_BY_LAST_PART = {"score": VLLM_SCORE, "ranking": NVIDIA, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
+_BY_LAST_PART = {"score": VLLM_SCORE, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
 
 
 def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
     """The dialect of a request. Never fails: a body that fits none gets Cohere's, whose parse says what is missing."""
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     parts = [part for part in path.lower().split("/") if part]
-    return _asked_for(parts, fields) or _by_body(fields) or _by_path(parts)
+    return _asked_for(parts, fields) or _by_body(fields) or _by_path(parts, fields)
 
 
 def _asked_for(parts: list[str], fields: Mapping[str, Any]) -> Dialect | None:
@@ -94,6 +94,8 @@ def _by_options(fields: Mapping[str, Any]) -> Dialect | None:
     return None if JINA_ONLY.isdisjoint(fields) else JINA
 
 
-def _by_path(parts: list[str]) -> Dialect:
-    last = _BY_LAST_PART.get(parts[-1]) if parts else None
-    return last or (COHERE_V2 if "v2" in parts else COHERE_V1)
+def _by_path(parts: list[str], fields: Mapping[str, Any]) -> Dialect:
+    last = parts[-1] if parts else ""
+    if last == "ranking" and fields.get("documents") is None:
+        return NVIDIA
+    return _BY_LAST_PART.get(last) or (COHERE_V2 if "v2" in parts else COHERE_V1)
