@@ -16,6 +16,7 @@ from yesrank.convert import convert, convert_onnx
 from yesrank.manifest import FILE, Manifest, read_manifest, write_manifest
 
 DATA = Path(__file__).parent.parent / "src" / "yesrank" / "data"
+NAME = "yesrank-builtin-3"  # in the manifests, whatever FOLDER is called: mteb and reports show it
 VARIANT = "int8"  # row by row: an outlier in one token does not coarsen the others
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     checkpoint, target = DATA / "builtin-checkpoint", DATA / "builtin"
     licence = target / "LICENSE"
     with tempfile.TemporaryDirectory(dir=DATA) as work:
-        source = Path(work) / args.model.resolve().name
+        source = Path(work) / NAME
         shutil.copytree(args.model, source)
         shutil.copyfile(licence, source / "LICENSE")
         openvino, onnx = Path(work) / "openvino", Path(work) / "onnx"

@@ -31,7 +31,7 @@ with warnings.catch_warnings():
     from mteb.models import CrossEncoderProtocol, EncoderProtocol
 
 pytestmark = pytest.mark.filterwarnings("default")  # those of mteb and its dependencies are theirs
-MODEL = "yesrank__yesrank-builtin-1-int8@int8"
+MODEL = "yesrank__yesrank-builtin-3-int8@int8"
 COLLECTIONS = Path(__file__).parents[3] / "shared" / "data" / "eval"
 
 
@@ -65,7 +65,7 @@ def test_it_is_a_cross_encoder_and_says_what_it_is(model: MtebReranker) -> None:
     assert isinstance(model, CrossEncoderProtocol)
     assert not isinstance(model, EncoderProtocol)
     meta = model.mteb_model_meta
-    assert meta.name == "yesrank/yesrank-builtin-1-int8"
+    assert meta.name == "yesrank/yesrank-builtin-3-int8"
     assert meta.revision
     assert meta.is_cross_encoder
     assert meta.experiment_kwargs["template"] == "chat"
