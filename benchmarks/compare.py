@@ -190,7 +190,7 @@ def _too_large(request: Request, contender: Contender, folder: Path) -> str | No
     documents = [request.documents[i] for i in request.indices(contender)]
     around = frame(TEMPLATES["card"], DEFAULT_INSTRUCTION, request.query)
     prompts = PromptEncoder.from_folder(folder).prompts(around, documents, MAX_LENGTH)
-    longest = max(len(prompt.ids) for prompt in prompts)
+    longest = max(len(prompt) for prompt in prompts)
     vocabulary = Qwen3Config.from_folder(folder).vocab_size
     needed = _COPIES * len(documents) * longest * vocabulary * 4 + _SPARE
     available = psutil.virtual_memory().available

@@ -25,6 +25,6 @@ def request(seed: int, shared: int, lengths: list[int]) -> list[Prompt]:
     random = np.random.default_rng(seed)
     prefix = tuple(random.integers(0, CONFIG.vocab_size, shared).tolist())
     return [
-        Prompt(prefix + tuple(random.integers(0, CONFIG.vocab_size, length).tolist()), shared)
+        Prompt.of(prefix + tuple(random.integers(0, CONFIG.vocab_size, length).tolist()), shared)
         for length in lengths
     ]

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from yesrank.errors import InputError, ModelError
 from yesrank.prompt import Frame, document_piece
-from yesrank.types import Prompt
+from yesrank.types import Ids, Prompt
 
 MODEL_CARD_MAX_LENGTH = 8192
 _CHARACTERS_A_TOKEN = 8  # more than in most texts
@@ -79,10 +79,8 @@ class PromptEncoder:
         if max_document_tokens is not None:
             room = min(room, max(1, max_document_tokens))
         bodies = self._encode_documents([document_piece(document) for document in documents], room)
-        return [
-            Prompt((*shared, *body[:room], *suffix), shared=len(shared), truncated=len(body) > room)
-            for body in bodies
-        ]
+        prefix = Ids(shared)
+        return [Prompt(prefix, Ids([*body[:room], *suffix]), len(body) > room) for body in bodies]
 
     def _encode_documents(self, texts: Sequence[str], room: int) -> list[list[int]]:
         """The ids of each text, or at least the first room + 1 of them where there are more.

@@ -1,28 +1,85 @@
 """What passes between the stages: frozen dataclasses that import nothing of ours."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+IdArray = npt.NDArray[np.int32]
 Progress = Callable[[int], None]
 """Called with the number of items finished since the last call."""
 
 
+class Ids:
+    """Token ids, four bytes each, that never change: compared and hashed as a whole, cheap to share and to keep."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, ids: Iterable[int] = ()) -> None:
+        self._raw = np.fromiter(ids, np.int32).tobytes()
+
+    @property
+    def array(self) -> IdArray:
+        """int32 [len], read-only, without a copy."""
+        return np.frombuffer(self._raw, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._raw) // 4
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.array.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ids) and (self._raw is other._raw or self._raw == other._raw)
+
+    def __hash__(self) -> int:
+        return hash(self._raw)  # computed once: bytes remember theirs
+
+    def __repr__(self) -> str:
+        return f"Ids({self.array.tolist()})"
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One query and one document as token ids.
+    """One query and one document as token ids: the prefix, then its own.
 
-    ids: the whole sequence, prefix to suffix. shared: how many leading ids are the same for every
-    document of the request (system, instruction, query), so that an engine may compute them once.
-    truncated: whether the document was cut to fit.
+    prefix: the ids that are the same for every document of the request (system, instruction, query), one object for
+    all of them, so that a request holds them once and an engine may compute them once. own: the document's ids and
+    the suffix, one at least. truncated: whether the document was cut to fit; prompts of the same ids are equal
+    whether cut or not.
     """
 
-    ids: tuple[int, ...]
-    shared: int = 0
-    truncated: bool = False
+    prefix: Ids
+    own: Ids
+    truncated: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, ids: Sequence[int], shared: int = 0, truncated: bool = False) -> "Prompt":
+        """From the whole sequence; the first `shared` ids, but never the last one, are the prefix."""
+        shared = min(shared, len(ids) - 1) if ids else 0
+        return cls(Ids(ids[:shared]), Ids(ids[shared:]), truncated)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The whole sequence, prefix to suffix, put together anew at each call."""
+        return (*self.prefix, *self.own)
+
+    @property
+    def shared(self) -> int:
+        """How many leading ids are the prefix."""
+        return len(self.prefix)
+
+    def part(self, start: int, stop: int) -> IdArray:
+        """The ids start..stop: int32 [stop - start]."""
+        shared = len(self.prefix)
+        if start >= shared:
+            return self.own.array[start - shared : stop - shared]
+        return np.concatenate([self.prefix.array[start:stop], self.own.array[: max(0, stop - shared)]])
+
+    def __len__(self) -> int:
+        return len(self.prefix) + len(self.own)
 
 
 @dataclass(frozen=True, slots=True)

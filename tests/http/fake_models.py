@@ -25,7 +25,7 @@ def run(test: Coroutine[object, object, None]) -> None:
 
 def prompts(seed: int, count: int, *, length: int = 20, shared: int = 10) -> list[Prompt]:
     """Distinct prompts: the seed stands first, the number last, and 1000 more are the same in all."""
-    return [Prompt((seed, *range(1000, 1000 + length - 2), index), shared) for index in range(count)]
+    return [Prompt.of((seed, *range(1000, 1000 + length - 2), index), shared) for index in range(count)]
 
 
 def expected(asked: Sequence[Prompt]) -> FloatArray:
@@ -62,7 +62,7 @@ class FakeModel:
         if self.before is not None:
             self.before(asked)
         if self.seconds_a_token:
-            time.sleep(self.seconds_a_token * sum(len(prompt.ids) - prompt.shared for prompt in asked))
+            time.sleep(self.seconds_a_token * sum(len(prompt.own) for prompt in asked))
         logits = expected(asked)
         return self.after(asked, logits) if self.after is not None else logits
 
@@ -94,7 +94,7 @@ class FakeScorer:
         head = tuple(map(ord, query))
         cut = [document[:max_document_tokens] for document in documents]
         return [
-            Prompt((*head, *map(ord, short)), len(head), truncated=short != document)
+            Prompt.of((*head, *map(ord, short)), len(head), truncated=short != document)
             for short, document in zip(cut, documents, strict=True)
         ]
 

@@ -43,7 +43,9 @@ class SlowScorer:
         max_document_tokens: int | None = None,
     ) -> list[Prompt]:
         shared = tuple(query.encode()) or (0,)
-        return [Prompt((*shared, *text.encode()[:max_document_tokens], 1), len(shared)) for text in documents]
+        return [
+            Prompt.of((*shared, *text.encode()[:max_document_tokens], 1), len(shared)) for text in documents
+        ]
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         time.sleep(self.seconds)

@@ -239,7 +239,7 @@ def test_long_documents_are_tokenised_a_few_at_a_time() -> None:
     class Scorer(FakeScorer):
         def prompts(self, query: str, documents: Sequence[str], **options: Any) -> list[Prompt]:
             sizes.append([len(document) for document in documents])
-            return [Prompt((0,)) for _ in documents]
+            return [Prompt.of((0,)) for _ in documents]
 
     def jobs(*lengths: int) -> list[list[int]]:
         sizes.clear()

@@ -69,7 +69,7 @@ def test_no_prompts_no_call() -> None:
 
 
 def test_a_plan_puts_prompts_with_the_same_beginning_together() -> None:
-    mixed = [*prompts(1, 2), *prompts(2, 2), *[Prompt((1, *range(1000, 1018), 7), 10)]]
+    mixed = [*prompts(1, 2), *prompts(2, 2), *[Prompt.of((1, *range(1000, 1018), 7), 10)]]
     made = plan(mixed)
     assert [prompt.ids[0] for prompt in made.prompts] == [1, 1, 1, 2, 2]
     assert made.costs == (20, 10, 10, 20, 10)
@@ -146,7 +146,8 @@ def test_requests_of_two_turns_are_finished_in_order_of_arrival() -> None:
             await gate.wait()
             tasks += [asyncio.create_task(scheduler.score(model, prompts(1, 1000)))]
             tasks += [asyncio.create_task(scheduler.score(model, prompts(seed, 38))) for seed in range(2, 6)]
-            await asyncio.sleep(0.01)
+            while scheduler.snapshot().requests < 6:  # many prompts are sorted out on another thread
+                await asyncio.sleep(0.001)
             gate.open.set()
             answers = await asyncio.gather(*tasks)
         assert np.array_equal(answers[3].logits, expected(prompts(3, 38)))

@@ -36,7 +36,7 @@ def our_logits(folder: Path, *, paged: bool) -> np.ndarray:
     """The whole vocabulary's logits from our engine in float32: [N, V]."""
     engine = open_engine(folder, precision="f32", paged=paged)
     try:
-        hidden = engine.encode([Prompt(ids) for ids in PROMPTS])
+        hidden = engine.encode([Prompt.of(ids) for ids in PROMPTS])
         return hidden @ engine.output_rows(range(VOCABULARY)).T
     finally:
         engine.close()

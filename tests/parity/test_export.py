@@ -77,7 +77,7 @@ def test_rounded_arithmetic_stays_near_the_export(precision: str, exported: Expo
 
 
 def test_layers_of_an_export_can_be_compared(exported: Export, saved: Save) -> None:
-    prompts = [Prompt(ids) for ids in PROMPTS]
+    prompts = [Prompt.of(ids) for ids in PROMPTS]
     expected = ReferenceEngine(Checkpoint(saved(Shape(), "float32"))).layer_states(prompts)
     found = layer_states(exported(Shape(), "float"), prompts, precision="f32")
     assert found == pytest.approx(expected, abs=1e-3)
@@ -103,6 +103,6 @@ def our_logits(folder: Path, *, paged: bool, precision: str = "f32") -> np.ndarr
     """Logits of yes and no: [N, 2]."""
     engine = open_engine(folder, precision=precision, paged=paged)
     try:
-        return engine.encode([Prompt(ids) for ids in PROMPTS]) @ engine.output_rows([YES, NO]).T
+        return engine.encode([Prompt.of(ids) for ids in PROMPTS]) @ engine.output_rows([YES, NO]).T
     finally:
         engine.close()

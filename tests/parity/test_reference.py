@@ -28,7 +28,7 @@ SHAPES = [
     Shape(theta=1e4, tied=False, layers=1),
 ]
 LENGTHS = (1, 2, 31, 255, 256, 257, 700)  # about the rows that attention takes at a time, too
-PROMPTS = [Prompt(ids) for ids in random_prompts(LENGTHS)]
+PROMPTS = [Prompt.of(ids) for ids in random_prompts(LENGTHS)]
 YES, NO = 11, 5
 
 

@@ -86,7 +86,7 @@ def random_ids(*shape: int) -> np.ndarray:
 def reference_logits(source: Path, ids: np.ndarray) -> np.ndarray:
     """Logits of each row's last token [B, V], by the reference engine."""
     engine = ReferenceEngine(Checkpoint(source))
-    hidden = engine.encode([Prompt(tuple(row)) for row in ids.tolist()])
+    hidden = engine.encode([Prompt.of(tuple(row)) for row in ids.tolist()])
     return hidden @ engine.output_rows(range(TIED.vocab_size)).T
 
 

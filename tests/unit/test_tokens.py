@@ -173,3 +173,8 @@ def test_published_ids(tokenizer_json: str) -> None:
     assert (encoder.answer_id("yes"), encoder.answer_id("no")) == (9693, 2152)
     assert prompt.ids[-9:] == (151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271)
     assert prompt.ids[0] == 151644
+
+
+def test_documents_share_their_prefix(encoder: PromptEncoder) -> None:
+    prompts = encoder.prompts(frame(TEMPLATES["card"], "judge", "word " * 50), ["a", "b", "c"], 8192)
+    assert len({id(prompt.prefix) for prompt in prompts}) == 1

@@ -22,7 +22,7 @@ from yesrank.verify import verify
 from yesrank.verify.cases import Case, build_cases, texts
 from yesrank.verify.compare import LOGIT_SIGMAS, Outputs, compare, relative_errors, tolerance_for
 
-PROMPTS = [Prompt((1, 2, number)) for number in range(40)]
+PROMPTS = [Prompt.of((1, 2, number)) for number in range(40)]
 GROUPS = ["a"] * 20 + ["b"] * 20
 
 

@@ -125,7 +125,7 @@ class Loop:
             (loss / len(batch)).backward()
             total += loss.item() / len(batch)
             right += int(logits.argmax()) == 0
-            self.progress.tokens += sum(len(prompt.ids) for prompt in prompts)
+            self.progress.tokens += sum(len(prompt) for prompt in prompts)
         if not math.isfinite(total):
             raise TrainingFailed(
                 f"the loss is {total} at step {self.progress.step + 1}",

@@ -123,11 +123,11 @@ class _Meter:
         around = frame(self._folder.template, DEFAULT_INSTRUCTION, query)
         prompts = self._encoder.prompts(around, texts, self._folder.max_length)
         [empty] = self._encoder.prompts(around, [""], self._folder.max_length)
-        lengths = [len(prompt.ids) for prompt in prompts]
+        lengths = [len(prompt) for prompt in prompts]
         work = useful_work(self._folder.config, empty.shared, lengths, prefix_known=known)
         return Throughput(
             documents_per_second=len(texts) / seconds,
-            document_tokens_per_second=sum(length - len(empty.ids) for length in lengths) / seconds,
+            document_tokens_per_second=sum(length - len(empty) for length in lengths) / seconds,
             tokens_per_second=sum(lengths) / seconds,
             ceiling_bf16=work / seconds / self._ceiling.bf16,
             ceiling_int8=work / seconds / self._ceiling.int8,

@@ -39,30 +39,30 @@ class Engine(Protocol):
 def check_prompts(prompts: Sequence[Prompt], positions: int) -> None:
     """Raises InputError for a prompt without ids or longer than the model's positions."""
     for index, prompt in enumerate(prompts):
-        if not 0 < len(prompt.ids) <= positions:
+        if not len(prompt.own) or len(prompt) > positions:
             raise InputError(
                 f"prompts[{index}]",
-                f"has {len(prompt.ids)} tokens; the model takes 1 to {positions}",
+                f"has {len(prompt)} tokens; the model takes 1 to {positions}",
                 "set max_length to cut documents",
             )
 
 
 def in_order(
     prompts: Sequence[Prompt],
-    rows: Iterable[tuple[tuple[int, ...], FloatArray]],
+    rows: Iterable[tuple[Prompt, FloatArray]],
     width: int,
     progress: Progress | None,
 ) -> FloatArray:
     """What `Engine.encode` returns: float32 [N, width].
 
-    rows: (ids, hidden state [width]) of each distinct prompt, in any order, as they get done.
+    rows: (prompt, hidden state [width]) of each distinct prompt, in any order, as they get done.
     """
-    places: dict[tuple[int, ...], list[int]] = {}
+    places: dict[Prompt, list[int]] = {}
     for index, prompt in enumerate(prompts):
-        places.setdefault(prompt.ids, []).append(index)
+        places.setdefault(prompt, []).append(index)
     out = np.empty((len(prompts), width), np.float32)
-    for ids, row in rows:
-        out[places[ids]] = row
+    for prompt, row in rows:
+        out[places[prompt]] = row
         if progress is not None:
-            progress(len(places[ids]))
+            progress(len(places[prompt]))
     return out

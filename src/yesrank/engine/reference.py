@@ -75,7 +75,7 @@ class ReferenceEngine:
 def _residual_streams(checkpoint: Checkpoint, prompts: Sequence[Prompt]) -> Iterator[FloatArray]:
     """float32 [T, D] over the tokens of all prompts: after the embedding, then after each layer."""
     config = checkpoint.config
-    ids = np.concatenate([np.asarray(prompt.ids) for prompt in prompts])
+    ids = np.concatenate([ids.array for prompt in prompts for ids in (prompt.prefix, prompt.own)])
     bounds = _bounds(prompts)
     x = checkpoint.tensor(qwen3.EMBEDDING)[ids].astype(np.float32)
     yield x
@@ -165,7 +165,7 @@ def softmax(x: FloatArray) -> FloatArray:
 
 
 def _bounds(prompts: Sequence[Prompt]) -> list[tuple[int, int]]:
-    stops = np.cumsum([len(prompt.ids) for prompt in prompts]).tolist()
+    stops = np.cumsum([len(prompt) for prompt in prompts]).tolist()
     return list(zip([0, *stops[:-1]], stops, strict=True))
 
 

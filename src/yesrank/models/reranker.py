@@ -83,7 +83,7 @@ class Reranker:
         hits = tuple(
             Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, texts[i]) for i in order
         )
-        return Ranking(hits, tokens=sum(len(prompt.ids) for prompt in prompts))
+        return Ranking(hits, tokens=sum(len(prompt) for prompt in prompts))
 
     def score(
         self,
@@ -107,7 +107,7 @@ class Reranker:
                 prompts = [*self._by_query(queries[part], documents[part], instruction)]
                 results.append(self.judge(prompts, report))
                 truncated += [prompt.truncated for prompt in prompts]
-                tokens += sum(len(prompt.ids) for prompt in prompts)
+                tokens += sum(len(prompt) for prompt in prompts)
         logits, scores = (
             (np.concatenate(column) for column in zip(*results, strict=True)) if results else _EMPTY
         )

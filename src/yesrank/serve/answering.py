@@ -92,7 +92,7 @@ def render(
         )
     )
     result = RerankResult(
-        request_id, model, results, sum(len(prompt.ids) for prompt in prompts), int(time.time())
+        request_id, model, results, sum(len(prompt) for prompt in prompts), int(time.time())
     )
     return encode(dialect.render(request, result))
 

@@ -162,7 +162,7 @@ class Service:
         self, record: Record, dialect: Dialect, parsed: RerankRequest, scored: _Scored
     ) -> bytes:
         prompts, answer, line = scored.prompts, scored.answer, record.line
-        line.tokens = sum(len(prompt.ids) for prompt in prompts)
+        line.tokens = sum(len(prompt) for prompt in prompts)
         line.truncated = sum(prompt.truncated for prompt in prompts)
         with tracing.span("render", record):
             made = await self._workers.run(

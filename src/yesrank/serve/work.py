@@ -9,9 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yesrank.types import FloatArray, Prompt
-
-Ids = tuple[int, ...]
+from yesrank.types import FloatArray, Ids, Prompt
 
 
 class Model(Protocol):
@@ -47,19 +45,14 @@ class Plan:
 
 
 def plan(prompts: Sequence[Prompt]) -> Plan:
-    """Takes out what is asked for twice, and puts prompts with the same shared ids next to each other."""
-    first: dict[Ids, int] = {}
+    """Takes out what is asked for twice, and puts prompts with the same prefix next to each other."""
+    first: dict[Prompt, int] = {}
     groups: dict[Ids, list[int]] = {}
     origins = []
-    last: Ids | None = None
     for index, prompt in enumerate(prompts):
-        origins.append(first.setdefault(prompt.ids, index))
-        if origins[-1] != index:
-            continue
-        shared = prompt.ids[: prompt.shared]
-        if shared != last:  # comparing is much cheaper than hashing, and nearly all are equal
-            last, group = shared, groups.setdefault(shared, [])
-        group.append(index)
+        origins.append(first.setdefault(prompt, index))
+        if origins[-1] == index:
+            groups.setdefault(prompt.prefix, []).append(index)
     order = [index for members in groups.values() for index in members]
     row = {index: row for row, index in enumerate(order)}
     leaders = {members[0] for members in groups.values()}
@@ -71,7 +64,7 @@ def plan(prompts: Sequence[Prompt]) -> Plan:
 
 
 def _cost(prompt: Prompt, *, leader: bool) -> int:
-    return len(prompt.ids) if leader else max(1, len(prompt.ids) - prompt.shared)
+    return len(prompt) if leader else len(prompt.own)
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
 from yesrank.tokens import PromptEncoder
-from yesrank.types import Prompt
+from yesrank.types import Ids, Prompt
 
 GOLDEN = "published"
 _RANDOM_LENGTHS = (1, 17, 96)  # one token; less, and more, than a block of the cache
@@ -89,13 +89,12 @@ def _random(encoder: PromptEncoder, template: Template, vocabulary: int, max_len
     draw, number = random.Random(2024), 0
     [empty] = encoder.prompts(frame(template, DEFAULT_INSTRUCTION, "random"), [""], max_length)
     while True:
-        length = min(_RANDOM_LENGTHS[number % len(_RANDOM_LENGTHS)], max_length - len(empty.ids))
-        ids = tuple(draw.randrange(vocabulary) for _ in range(length))
-        whole = empty.ids[: empty.shared] + ids + empty.ids[empty.shared :]
-        yield Case("random", Prompt(whole, shared=empty.shared))
+        length = min(_RANDOM_LENGTHS[number % len(_RANDOM_LENGTHS)], max_length - len(empty))
+        document = [draw.randrange(vocabulary) for _ in range(length)]
+        yield Case("random", Prompt(empty.prefix, Ids([*document, *empty.own])))
         number += 1
 
 
 def _around_length(encoder: PromptEncoder, around_query: str, template: Template) -> int:
     [empty] = encoder.prompts(frame(template, DEFAULT_INSTRUCTION, around_query), [""], 1 << 30)
-    return len(empty.ids)
+    return len(empty)

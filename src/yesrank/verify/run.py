@@ -133,7 +133,7 @@ def judge(
     batch = [case.prompt for case in cases]
     reference = ReferenceEngine(checkpoint)
     if progress is not None:
-        progress(f"reference engine: {len(batch)} prompts, {sum(len(prompt.ids) for prompt in batch)} tokens")
+        progress(f"reference engine: {len(batch)} prompts, {sum(len(prompt) for prompt in batch)} tokens")
     outputs, seconds = _run(reference, batch, lambda: reference.output_rows(model.answers))
     return Expected(model, checkpoint, tuple(cases), outputs, seconds)
 
@@ -176,7 +176,7 @@ def examine(
         arithmetic=arithmetic,
         tolerance=tolerance,
         prompts=len(batch),
-        tokens=sum(len(prompt.ids) for prompt in batch),
+        tokens=sum(len(prompt) for prompt in batch),
         comparison=comparison,
         golden=golden,
         layers=by_layer,

@@ -28,7 +28,7 @@ IDS = [
 def reference(source: Path, ids: list[list[int]] = IDS) -> tuple[FloatArray, FloatArray]:
     """Hidden states and logits of no and yes."""
     engine = ReferenceEngine(Checkpoint(source))
-    hidden = engine.encode([Prompt(tuple(each)) for each in ids])
+    hidden = engine.encode([Prompt.of(tuple(each)) for each in ids])
     return hidden, hidden @ engine.output_rows(answers_of(source)).T
 
 
@@ -193,7 +193,7 @@ def test_large_activations_do_not_overflow_float16(variant, sources, tmp_path) -
     for file in ("config.json", "tokenizer.json"):
         (tmp_path / "source" / file).write_bytes((sources["tied"] / file).read_bytes())
     states = ReferenceEngine(Checkpoint(tmp_path / "source")).layer_states(
-        [Prompt(tuple(ids)) for ids in IDS]
+        [Prompt.of(tuple(ids)) for ids in IDS]
     )
     assert 65504 < np.abs(states).max() < 8 * 65504
     convert_onnx(tmp_path / "source", tmp_path / "model", variants=[variant])

@@ -56,11 +56,13 @@ def test_copy_copies_all_layers() -> None:
 
 def test_keys_name_everything_before_a_block() -> None:
     ids = list(range(10))
-    keys = block_keys(ids, 4)
+    keys = block_keys(np.array(ids, np.int32), 4)
     assert len(keys) == 3
-    assert block_keys([*ids[:8], 99, 98], 4)[:2] == keys[:2]
-    assert block_keys([*ids, 10, 11], 4)[2] != keys[2]  # the same block once it is full
-    assert block_keys([5, *ids[1:]], 4)[1] != keys[1]  # the same second block after another first one
+    assert block_keys(np.array([*ids[:8], 99, 98], np.int32), 4)[:2] == keys[:2]
+    assert block_keys(np.array([*ids, 10, 11], np.int32), 4)[2] != keys[2]  # the same block once it is full
+    assert (
+        block_keys(np.array([5, *ids[1:]], np.int32), 4)[1] != keys[1]
+    )  # the same second block after another first one
 
 
 def test_prefix_cache_finds_the_longest_beginning() -> None:

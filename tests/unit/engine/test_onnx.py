@@ -128,7 +128,7 @@ def test_a_known_prefix_is_not_computed_again(exported, judge, monkeypatch) -> N
     engine.encode(first)
     assert lengths == [100, 10, 10, 12]
     lengths.clear()
-    again = [Prompt((*first[0].ids[:100], 7, 8, 9), 100)]
+    again = [Prompt.of((*first[0].ids[:100], 7, 8, 9), 100)]
     assert errors(engine.encode(again), judge.encode(again)).max() < 1e-5
     assert lengths == [3]
 
@@ -203,7 +203,7 @@ def test_closed_is_closed(exported) -> None:
     engine.close()
     assert threading.active_count() < before
     with pytest.raises(EngineError, match="closed"):
-        engine.encode([Prompt((1,))])
+        engine.encode([Prompt.of((1,))])
     with pytest.raises(EngineError, match="closed"):
         engine.output_rows([1])
 
@@ -211,14 +211,14 @@ def test_closed_is_closed(exported) -> None:
 @pytest.mark.parametrize("ids", [(), tuple(range(5)) * 1000])
 def test_prompts_outside_the_positions_are_refused(exported, ids) -> None:
     with pytest.raises(InputError, match=r"prompts\[1\]"):
-        open_engine(exported).encode([Prompt((1,)), Prompt(ids)])
+        open_engine(exported).encode([Prompt.of((1,)), Prompt.of(ids)])
 
 
 def test_ids_outside_the_vocabulary_are_an_error_and_no_end(exported, judge) -> None:
     engine = open_engine(exported)
     with pytest.raises(EngineError, match="onnxruntime failed in a call of 1 tokens"):
-        engine.encode([Prompt((CONFIG.vocab_size,))])
-    assert errors(engine.encode([Prompt((1,))]), judge.encode([Prompt((1,))])).max() < 1e-5
+        engine.encode([Prompt.of((CONFIG.vocab_size,))])
+    assert errors(engine.encode([Prompt.of((1,))]), judge.encode([Prompt.of((1,))])).max() < 1e-5
 
 
 def test_links_to_another_folder_are_followed(checkpoint, judge, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ quantize_dynamic(graph / "model.onnx", graph / "model_quantized.onnx", op_types_
 engines = [open_openvino(Path({str(folders["int8"])!r})), open_engine(Path({str(exported)!r}), variant="q8")]
 for round in range(20):
     for engine in engines:
-        engine.encode([Prompt(tuple(range(round, round + 200)), 50)])
+        engine.encode([Prompt.of(tuple(range(round, round + 200)), 50)])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

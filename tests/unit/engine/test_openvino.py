@@ -77,11 +77,11 @@ def test_a_known_prefix_is_not_computed_again(folders, judge, monkeypatch) -> No
     engine.encode(first)
     assert sum(tokens) == 100 + 30
     tokens.clear()
-    again = [Prompt((*first[0].ids[:100], 7, 8, 9), 100)]
+    again = [Prompt.of((*first[0].ids[:100], 7, 8, 9), 100)]
     assert errors(engine.encode(again), judge.encode(again)).max() < 1e-4
     assert sum(tokens) == 3
     tokens.clear()
-    other = [Prompt((*first[0].ids[:70], *range(100, 150)), 110)]
+    other = [Prompt.of((*first[0].ids[:70], *range(100, 150)), 110)]
     assert errors(engine.encode(other), judge.encode(other)).max() < 1e-4
     assert sum(tokens) == 120 - 64  # two blocks of 32 are those of the first request
 
@@ -141,7 +141,7 @@ def test_layer_states_are_the_reference(folders, judge) -> None:
 def test_prompts_outside_the_positions_are_refused(folders, judge, ids) -> None:
     for engine in (judge, open_engine(folders["bf16"]), open_engine(folders["bf16"], paged=False)):
         with pytest.raises(InputError, match=r"prompts\[1\]"):
-            engine.encode([Prompt((1,)), Prompt(ids)])
+            engine.encode([Prompt.of((1,)), Prompt.of(ids)])
 
 
 @pytest.mark.parametrize("paging", [True, False])
@@ -150,7 +150,7 @@ def test_closed_is_closed(folders, paging: bool) -> None:
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match="closed"):
-        engine.encode([Prompt((1,))])
+        engine.encode([Prompt.of((1,))])
     with pytest.raises(EngineError, match="closed"):
         engine.output_rows([1])
 

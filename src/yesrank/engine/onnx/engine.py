@@ -12,9 +12,8 @@ import onnxruntime as ort
 from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.onnx.graph import HIDDEN, IDS, KEEP, MASK, POSITIONS, Decoder
 from yesrank.errors import EngineError
-from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 
-Ids = tuple[int, ...]
 State = list[Any]
 """Keys and values of all tokens so far: one OrtValue [1, KV heads, tokens, head size] for each past input."""
 
@@ -71,24 +70,24 @@ class OnnxEngine:
             self._prefixes.clear()
             self._worker.shutdown()
 
-    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
-        """(ids, hidden state) of each distinct prompt."""
-        for ids, shared in {prompt.ids: prompt.shared for prompt in prompts}.items():
-            yield ids, self._prompt(ids, min(shared, len(ids) - 1) if self._graph.cache else 0)
+    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
+        """(prompt, hidden state) of each distinct prompt."""
+        for prompt in dict.fromkeys(prompts):
+            yield prompt, self._prompt(prompt)
 
-    def _prompt(self, ids: Ids, shared: int) -> FloatArray:
+    def _prompt(self, prompt: Prompt) -> FloatArray:
         """float32 [D]."""
-        state = None
+        state, shared = None, len(prompt.prefix) if self._graph.cache else 0
         if shared:
-            state = self._prefixes.find(ids[:shared])
+            state = self._prefixes.find(prompt.prefix)
             if state is None:
-                _, state = self._sequence(ids[:shared], 0, None)
-                self._prefixes.add(ids[:shared], state)
-        hidden, _ = self._sequence(ids, shared, state, last=True)
+                _, state = self._sequence(prompt.prefix.array, 0, None)
+                self._prefixes.add(prompt.prefix, state)
+        hidden, _ = self._sequence(prompt.part(0, len(prompt)), shared, state, last=True)
         return hidden
 
     def _sequence(
-        self, ids: Ids, start: int, state: State | None, *, last: bool = False
+        self, ids: IdArray, start: int, state: State | None, *, last: bool = False
     ) -> tuple[FloatArray, State]:
         """Runs ids[start:] after the state of those before. last: the state at the end is not wanted."""
         hidden: FloatArray | None = None
@@ -110,7 +109,7 @@ class OnnxEngine:
             start = end
 
     def _run(
-        self, ids: Ids, past: int, state: State | None, *, keep: bool, shrink: bool
+        self, ids: IdArray, past: int, state: State | None, *, keep: bool, shrink: bool
     ) -> tuple[FloatArray, State]:
         """One call: float32 [D] of the last id, and the state after it where that is to be kept."""
         session = self._session
@@ -136,9 +135,9 @@ class OnnxEngine:
         row: FloatArray = hidden.numpy()[0].astype(np.float32)
         return row, presents
 
-    def _inputs(self, ids: Ids, past: int) -> dict[str, np.ndarray]:
+    def _inputs(self, ids: IdArray, past: int) -> dict[str, np.ndarray]:
         values = {
-            IDS: np.array([ids], np.int64),
+            IDS: ids.astype(np.int64)[None],
             MASK: np.ones((1, past + len(ids)), np.int64),
             POSITIONS: np.arange(past, past + len(ids), dtype=np.int64)[None],
             KEEP: np.array(1, np.int64),

@@ -49,5 +49,5 @@ def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None
     engine = OnnxEngine(
         session, worker, graph, info, config.num_attention_heads, config.max_position_embeddings
     )
-    engine.encode([Prompt((0,))])  # a variant that this device cannot run fails here
+    engine.encode([Prompt.of((0,))])  # a variant that this device cannot run fails here
     return engine

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from yesrank.errors import EngineError
+from yesrank.types import IdArray
 
 
 class BlockPool:
@@ -136,14 +137,13 @@ class PrefixCache:
         self._blocks.clear()
 
 
-def block_keys(ids: Sequence[int], block_tokens: int) -> list[bytes]:
+def block_keys(ids: IdArray, block_tokens: int) -> list[bytes]:
     """One key for each block of ids: a chained SHA-256 over everything up to the block's end.
 
     The last block may be partly filled; its key then differs from that of any full one.
     """
     keys, key = [], b""
     for start in range(0, len(ids), block_tokens):
-        block = np.asarray(ids[start : start + block_tokens], np.int32)
-        key = hashlib.sha256(key + block.tobytes()).digest()
+        key = hashlib.sha256(key + ids[start : start + block_tokens].tobytes()).digest()
         keys.append(key)
     return keys

@@ -56,7 +56,7 @@ def open_engine(
     )
     engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
     with pages_released(data):  # the first call repacks the weights, so it is made here
-        engine.encode([Prompt((0,))])
+        engine.encode([Prompt.of((0,))])
     return engine
 
 
@@ -80,7 +80,7 @@ def layer_states(
     states = []
     for prompt in prompts:
         request.reset_state()
-        inputs = stateful_inputs([prompt.ids], past=0)
+        inputs = stateful_inputs([prompt.part(0, len(prompt))], past=0)
         del inputs[passes.LAST_ROWS]
         request.infer(inputs)
         names = (f"layer_{index}" for index in range(config.num_hidden_layers + 1))

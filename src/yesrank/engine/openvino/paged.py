@@ -10,7 +10,7 @@ from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.openvino.batching import Span, calls
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
-from yesrank.engine.openvino.sequences import Ids, Running, Tables, groups, windows
+from yesrank.engine.openvino.sequences import Running, Tables, groups, windows
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
 
@@ -25,8 +25,8 @@ PREFIX_BYTES = 128 << 20
 class PagedEngine:
     """An Engine (see engine/base.py) over a paged, headless, last-rows-only model.
 
-    Prompts with the same shared ids form a group. The first prompt of a group runs whole; the others begin after the
-    shared ids: its full blocks stand in their block tables too, and the partly filled one is copied for each.
+    Prompts with the same prefix form a group. The first prompt of a group runs whole; the others begin after the
+    prefix: its full blocks stand in their block tables too, and the partly filled one is copied for each.
     Prefixes stay in a bounded cache for later calls, which then begin after them. Identical prompts are computed once.
     """
 
@@ -67,36 +67,36 @@ class PagedEngine:
             self._prefixes.clear()
             self._pool.close()
 
-    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
-        """(ids, hidden state) of each distinct prompt, as they get done."""
+    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
+        """(prompt, hidden state) of each distinct prompt, as they get done."""
         for window in windows(groups(prompts), WINDOW_GROUPS):
             leaders, rest = self._line_up(window)
             for running, row in self._run(leaders, whole_prefix=True):
-                yield running.ids, row
+                yield running.prompt, row
                 self._tables.shorten(running)
             for running, row in self._run(rest, whole_prefix=False):
-                yield running.ids, row
+                yield running.prompt, row
                 self._tables.release(running)
             for leader in leaders:
                 self._tables.release(leader)
             self._prefixes.trim()
 
-    def _line_up(self, window: list[tuple[int, list[Ids]]]) -> tuple[list[Running], list[Running]]:
+    def _line_up(self, window: list[list[Prompt]]) -> tuple[list[Running], list[Running]]:
         """Those that compute a prefix for others, and all the rest. Nobody leads where the prefix is cached."""
         leaders: list[Running] = []
         rest: list[Running] = []
-        for shared, (first, *others) in window:
-            running = self._tables.begin(first, shared)
+        for first, *others in window:
+            running = self._tables.begin(first)
             leads = others and running.leader is None
             (leaders if leads else rest).append(running)
-            rest += [self._tables.follow(ids, shared, running.leader or running) for ids in others]
+            rest += [self._tables.follow(prompt, running.leader or running) for prompt in others]
         return leaders, rest
 
     def _run(self, batch: list[Running], *, whole_prefix: bool) -> Iterator[tuple[Running, FloatArray]]:
         """Runs the batch in as many calls as it takes; the caller releases what is yielded."""
-        ranges = [(running.done, len(running.ids)) for running in batch]
+        ranges = [(running.done, len(running.prompt)) for running in batch]
         for call in calls(ranges, CALL_TOKENS, CALL_SEQUENCES):
-            finished = [span for span in call if span.stop == len(batch[span.sequence].ids)]
+            finished = [span for span in call if span.stop == len(batch[span.sequence].prompt)]
             hidden = self._infer(batch, call, finished)
             for span, row in zip(finished, hidden, strict=True):
                 running = batch[span.sequence]
@@ -136,9 +136,9 @@ def _inputs(batch: list[Running], call: list[Span], finished: list[Span]) -> dic
     tables = [batch[span.sequence].blocks[:] for span in call]
     begins = np.cumsum([0, *(span.stop - span.start for span in call)])
     ends = {id(span): end - 1 for span, end in zip(call, begins[1:].tolist(), strict=True)}
-    ids = [batch[span.sequence].ids[span.start : span.stop] for span in call]
+    ids = [batch[span.sequence].prompt.part(span.start, span.stop) for span in call]
     return {
-        "input_ids": np.concatenate([np.asarray(part, np.int64) for part in ids]),
+        "input_ids": np.concatenate(ids).astype(np.int64),
         "position_ids": np.concatenate([np.arange(span.start, span.stop) for span in call]),
         "past_lens": np.array([span.start for span in call], np.int32),
         "subsequence_begins": begins.astype(np.int32),

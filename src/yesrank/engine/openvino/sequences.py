@@ -4,38 +4,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
-from yesrank.types import Prompt
-
-Ids = tuple[int, ...]
+from yesrank.types import Ids, Prompt
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """One distinct prompt. done: tokens whose keys and values are in the cache already; shared: see Prompt.
+    """One distinct prompt. done: tokens whose keys and values are in the cache already.
 
     blocks: its block table. owned: those of them that go back to the pool with it. keys: of the blocks of its
-    shared ids, which the prefix cache may keep. leader: whose prefix it takes over, or None.
+    prefix, which the prefix cache may keep. leader: whose prefix it takes over, or None.
     """
 
-    ids: Ids
+    prompt: Prompt
     done: int
-    shared: int = 0
     blocks: list[int] = field(default_factory=list)
     owned: set[int] = field(default_factory=set)
     keys: tuple[bytes, ...] = ()
     leader: "Running | None" = None
 
 
-def groups(prompts: Sequence[Prompt]) -> list[tuple[int, list[Ids]]]:
-    """(number of shared ids, distinct prompts) for each distinct beginning, in order of first appearance.
-
-    At least the last token is never shared: it is the one whose hidden state is asked for.
-    """
-    found: dict[Ids, dict[Ids, None]] = {}
+def groups(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """The distinct prompts of each distinct prefix, in order of first appearance."""
+    found: dict[Ids, dict[Prompt, None]] = {}
     for prompt in prompts:
-        shared = min(prompt.shared, len(prompt.ids) - 1)
-        found.setdefault(prompt.ids[:shared], {})[prompt.ids] = None
-    return [(len(prefix), list(members)) for prefix, members in found.items()]
+        found.setdefault(prompt.prefix, {})[prompt] = None
+    return [list(members) for members in found.values()]
 
 
 class Tables:
@@ -44,23 +37,23 @@ class Tables:
     def __init__(self, pool: BlockPool, prefixes: PrefixCache) -> None:
         self._pool, self._prefixes = pool, prefixes
 
-    def begin(self, ids: Ids, shared: int) -> Running:
-        """A prompt that starts after whatever is cached of its shared ids.
+    def begin(self, prompt: Prompt) -> Running:
+        """A prompt that starts after whatever is cached of its prefix.
 
         Where that is all of them, it follows the cache as if that were a prompt before it. Otherwise it goes on after
         the last full block: a partly filled one in the cache may not be written on.
         """
         size = self._pool.block_tokens
-        keys = tuple(block_keys(ids[:shared], size))
+        keys = tuple(block_keys(prompt.prefix.array, size))
         found = self._prefixes.find(keys)
         if keys and len(found) == len(keys):
-            return self.follow(ids, shared, Running(ids[:shared], shared, blocks=found))
-        found = found[: shared // size]
-        return Running(ids, len(found) * size, shared, blocks=found, keys=keys)
+            return self.follow(prompt, Running(prompt, prompt.shared, blocks=found))
+        found = found[: prompt.shared // size]
+        return Running(prompt, len(found) * size, blocks=found, keys=keys)
 
-    def follow(self, ids: Ids, shared: int, leader: Running) -> Running:
-        """A prompt that starts after its shared ids, which the leader will have computed before it."""
-        return Running(ids, shared, shared, leader=leader)
+    def follow(self, prompt: Prompt, leader: Running) -> Running:
+        """A prompt that starts after its prefix, which the leader will have computed before it."""
+        return Running(prompt, prompt.shared, leader=leader)
 
     def needed(self, running: Running, stop: int) -> int:
         """An upper bound of the blocks that `extend` and `keep_prefix` will take."""
@@ -74,8 +67,8 @@ class Tables:
             self._take(running)
 
     def keep_prefix(self, running: Running, *, whole: bool) -> None:
-        """Hands the full blocks of the shared ids to the cache; where `whole`, a copy of the partly filled one too."""
-        full = running.shared // self._pool.block_tokens
+        """Hands the full blocks of the prefix to the cache; where `whole`, a copy of the partly filled one too."""
+        full = running.prompt.shared // self._pool.block_tokens
         for key, block in zip(running.keys[:full], running.blocks, strict=False):
             if block in running.owned and self._prefixes.add(key, block):
                 running.owned.remove(block)
@@ -86,8 +79,8 @@ class Tables:
                 self._pool.give((copy,))
 
     def shorten(self, running: Running) -> None:
-        """Gives back what lies behind the shared ids: a leader that is done is kept for its prefix only."""
-        keep = -(-running.shared // self._pool.block_tokens)
+        """Gives back what lies behind the prefix: a leader that is done is kept for its prefix only."""
+        keep = -(-running.prompt.shared // self._pool.block_tokens)
         behind = running.owned.intersection(running.blocks[keep:])
         del running.blocks[keep:]
         running.owned -= behind
@@ -113,7 +106,7 @@ class Tables:
         running.owned.add(block)
 
 
-def windows(found: list[tuple[int, list[Ids]]], size: int) -> Iterator[list[tuple[int, list[Ids]]]]:
+def windows(found: list[list[Prompt]], size: int) -> Iterator[list[list[Prompt]]]:
     """So many groups at a time: their leaders' blocks are held until the window is done."""
     for begin in range(0, len(found), size):
         yield found[begin : begin + size]

@@ -9,9 +9,9 @@ import openvino as ov
 from yesrank.engine.base import HeadRows, check_prompts, in_order
 from yesrank.engine.openvino.batching import padded_batches
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
-from yesrank.engine.openvino.sequences import Ids, groups
+from yesrank.engine.openvino.sequences import groups
 from yesrank.errors import EngineError
-from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, IdArray, Progress, Prompt
 
 BATCH_TOKENS = 2048
 
@@ -47,21 +47,21 @@ class StatefulEngine:
         with self._lock:
             self._request = self._head = None
 
-    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Ids, FloatArray]]:
-        for shared, members in groups(prompts):
-            bodies = [ids[shared:] for ids in members]
+    def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
+        for members in groups(prompts):
+            bodies = [prompt.own.array for prompt in members]
             for batch in padded_batches([len(body) for body in bodies], BATCH_TOKENS):
-                hidden = self._infer(members[0][:shared], [bodies[index] for index in batch])
+                hidden = self._infer(members[0].prefix.array, [bodies[index] for index in batch])
                 yield from zip((members[index] for index in batch), hidden, strict=True)
 
-    def _infer(self, prefix: Ids, bodies: list[Ids]) -> FloatArray:
+    def _infer(self, prefix: IdArray, bodies: list[IdArray]) -> FloatArray:
         """One padded batch after a prefix: float32 [len(bodies), D]."""
         request = self._request
         if request is None:
             raise EngineError("the engine is closed", "open the model again")
         try:
             request.reset_state()
-            if prefix:
+            if len(prefix):
                 request.infer(stateful_inputs([prefix], past=0))
             request.infer(stateful_inputs(bodies, past=len(prefix)))
         except RuntimeError as error:
@@ -70,7 +70,7 @@ class StatefulEngine:
         return hidden
 
 
-def stateful_inputs(bodies: Sequence[Ids], past: int) -> dict[str, np.ndarray]:
+def stateful_inputs(bodies: Sequence[IdArray], past: int) -> dict[str, np.ndarray]:
     """Inputs for rows of ids, padded on the right, after `past` tokens that are in the state already."""
     longest = max(map(len, bodies))
     ids = np.zeros((len(bodies), longest), np.int64)
