@@ -85,8 +85,8 @@ def test_version() -> None:
 def test_interruption_is_130() -> None:
     code = (
         "import yesrank.cli.rerank as verb\n"
-        "def stop(_): raise KeyboardInterrupt\n"
-        "verb.read_passages = stop\n"
+        "def stop(*_, **__): raise KeyboardInterrupt\n"
+        "verb.read_documents = stop\n"
         "from yesrank.cli.main import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code, "rerank", "q", "d"], capture_output=True, check=False)
@@ -141,7 +141,7 @@ def test_json(fake_reranker: type[WordOverlapReranker]) -> None:
     data = json.loads(done.stdout)
     assert [hit["id"] for hit in data["results"]] == ["d1", "d0"]
     assert [hit["index"] for hit in data["results"]] == [1, 0]
-    assert set(data["results"][0]) == {"index", "id", "score", "logit", "truncated", "text"}
+    assert set(data["results"][0]) == {"index", "id", "source", "score", "logit", "truncated", "text"}
     assert data["query"] == QUERY
     assert data["engine"] == "fake"
 

@@ -5,9 +5,10 @@ from importlib.resources import files
 from typing import Any
 
 from yesrank.cli import output
-from yesrank.cli.documents import Passage
 from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
-from yesrank.cli.rerank import as_data, as_table, open_reranker
+from yesrank.cli.ranking import as_data, as_table
+from yesrank.cli.rerank import open_reranker
+from yesrank.documents import Passage
 
 
 def demo(

@@ -1,14 +1,19 @@
 """`yesrank rerank`: documents in the order of their probability of being a yes."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from yesrank.cli import output
-from yesrank.cli.documents import Passage, read_passages
+from yesrank.cli.documents import (
+    DocumentsArgument,
+    FieldOption,
+    FileOption,
+    FormatOption,
+    SplitOption,
+    TextOption,
+    read_documents,
+)
 from yesrank.cli.options import (
     DeviceOption,
     EngineName,
@@ -22,11 +27,12 @@ from yesrank.cli.options import (
     TemplateOption,
     VariantOption,
 )
+from yesrank.cli.ranking import as_data, as_table
+from yesrank.documents import Options
 from yesrank.errors import InputError
 
 if TYPE_CHECKING:
     from yesrank.models.reranker import Reranker
-    from yesrank.types import Ranking
 
 _BUILT_IN = (
     "note: this is the small built-in model, for trying things out; for real use: "
@@ -34,19 +40,9 @@ _BUILT_IN = (
 )
 
 
-_ID_WIDTH = 24
-
-
 def rerank(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What is looked for.", show_default=False)],
-    documents: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[DOC...|-|FILE.jsonl]",
-            help="Documents; or one .jsonl or .txt file; or - for standard input (text or JSONL).",
-            show_default=False,
-        ),
-    ] = None,
+    documents: DocumentsArgument = None,
     *,
     model: ModelOption = None,
     device: DeviceOption = None,
@@ -62,16 +58,24 @@ def rerank(
     logits: Annotated[
         bool, typer.Option("--logits/--no-logits", help="Show the logit; scores near 1 differ only there.")
     ] = True,
+    text: TextOption = False,
+    file: FileOption = False,
+    written: FormatOption = None,
+    field: FieldOption = None,
+    split: SplitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank documents for a query.
 
-    A JSONL line is a JSON string, or an object with "text" (or "document", "contents") and, where wanted,
-    "title" and "id".
+    A DOC that exists is a file or folder, one that looks like a path must exist, any other is a text. In text files a
+    document is a line, in Markdown the file, in JSON and JSONL a string or an object with "text" (or "document",
+    "content", ...; and where wanted "title" and "id"), in CSV and TSV a row, with the same names of columns. Of folders
+    the files with these endings are read, those in folders below them too. What was read is said on stderr.
     """
     if not query.strip():
         raise InputError("query", "it is empty", "give the question as the first argument")
-    passages = read_passages(documents or [])
+    found = read_documents(documents or [], Options(written, field, split), text=text, file=file)
+    passages = found.passages
     with open_reranker(
         model, device, precision, template, max_length, engine=engine, variant=variant
     ) as reranker:
@@ -84,7 +88,7 @@ def rerank(
             {"query": query, "engine": info.engine, "precision": info.precision, **as_data(ranking, passages)}
         )
     else:
-        output.show(as_table(ranking, passages, logits=logits))
+        output.show(as_table(ranking, passages, logits=logits, sources=found.several))
 
 
 def open_reranker(
@@ -124,54 +128,3 @@ def open_reranker(
         template=entry.template,
         max_length=entry.max_length,
     )
-
-
-def as_data(ranking: "Ranking", passages: Sequence[Passage]) -> dict[str, Any]:
-    """A ranking as plain data for JSON, best document first."""
-    results = [
-        {
-            "index": hit.index,
-            "id": passages[hit.index].id,
-            "score": float(hit.score),
-            "logit": float(hit.logit),
-            "truncated": hit.truncated,
-            "text": hit.document,
-        }
-        for hit in ranking
-    ]
-    return {"tokens": ranking.tokens, "results": results}
-
-
-def as_table(
-    ranking: "Ranking", passages: Sequence[Passage], *, logits: bool = True, title: str | None = None
-) -> Table:
-    """A ranking as a table, one line a document. A document that was cut is marked in the text column."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=True
-    )
-    table.add_column("", justify="right", style="dim", min_width=len(str(len(ranking))))
-    table.add_column("score", min_width=len("0.000 ") + output.BAR)
-    if logits:
-        table.add_column("logit", justify="right", min_width=6)
-    named = any(passages[hit.index].id is not None for hit in ranking)
-    names = [passages[hit.index].id or str(hit.index) for hit in ranking]
-    width = min(max(map(len, names), default=1), _ID_WIDTH)
-    table.add_column(
-        "id" if named else "#",
-        justify="right",
-        style="cyan",
-        no_wrap=True,
-        min_width=width,
-        max_width=_ID_WIDTH,
-    )
-    table.add_column("document", no_wrap=True, overflow="ellipsis", ratio=1)
-    for rank, (hit, name) in enumerate(zip(ranking, names, strict=True), start=1):
-        text = Text(output.printable(hit.document))
-        if hit.truncated:
-            text = Text("[cut] ", style="yellow") + text
-        score = Text(f"{hit.score:.3f} ") + Text(output.bar(hit.score), style="green")
-        cells: list[str | Text] = [str(rank), score]
-        if logits:
-            cells.append(f"{hit.logit:+.2f}")
-        table.add_row(*cells, Text(output.printable(name)), text)
-    return table

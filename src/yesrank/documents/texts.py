@@ -1,0 +1,52 @@
+"""Plain text and Markdown -> passages: lines, paragraphs, or the whole."""
+
+import re
+from collections.abc import Iterator
+
+from yesrank.documents.passages import Options, Part, Passage
+
+_EMPTY_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
+_HOW = {"lines": "one a line", "paragraphs": "one a paragraph", "whole": "the whole as one"}
+
+
+def read_text(text: str, name: str, options: Options, *, markdown: bool = False) -> Part:
+    """A document a line, for Markdown the whole; or as the options say. What holds nothing is no document."""
+    split = options.split or ("whole" if markdown else "lines")
+    passages = tuple(Passage(part, None, place) for place, part in _parts(text, name, split))
+    return Part(passages, f"{'Markdown' if markdown else 'text'}, {_HOW[split]}")
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that hold something, with their numbers. Only LF ends a line: U+2028 and its like are text."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.removesuffix("\r")
+
+
+def _ends(text: str) -> str:
+    """Text of old Macs, whose lines end at CR, has lines as well."""
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def _parts(text: str, name: str, split: str) -> Iterator[tuple[str, str]]:
+    if split == "lines":
+        yield from ((f"{name}:{number}", line) for number, line in lines(_ends(text)))
+    elif split == "whole":
+        if text.strip():
+            yield name, text.strip("\r\n")
+    else:
+        yield from _paragraphs(_ends(text).replace("\r\n", "\n"), name)
+
+
+def _paragraphs(text: str, name: str) -> Iterator[tuple[str, str]]:
+    line, begin = 1, 0
+    for end, after in [
+        *((found.start(), found.end()) for found in _EMPTY_LINES.finditer(text)),
+        (len(text),) * 2,
+    ]:
+        part = text[begin:end]
+        if part.strip():
+            skipped = len(part) - len(part.lstrip("\n"))
+            yield f"{name}:{line + skipped}", part.strip("\n")
+        line += text.count("\n", begin, after)
+        begin = after
