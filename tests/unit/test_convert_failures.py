@@ -1,6 +1,5 @@
 """A conversion that cannot be finished leaves nothing behind, and says what to do."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import openvino as ov
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from yesrank.convert import check, convert, run
+from yesrank.convert import check, claims, convert, run, staging
 from yesrank.errors import (
     CheckpointError,
     ConversionError,
@@ -26,6 +25,7 @@ from yesrank.errors import (
     NoSpace,
     YesrankError,
 )
+from yesrank.manifest import check_files, read_manifest
 from yesrank.randomweights import write_random_checkpoint
 
 Usage = namedtuple("Usage", "total used free")
@@ -226,29 +226,99 @@ def test_kill_9_leaves_nothing_that_loads(delay: float, good: Path, target: Path
         process.kill()
     left = list(target.parent.iterdir())
     if target not in left:  # else it was quicker than the signal, and whole
-        assert all(path.name.startswith(".model.partial-") for path in left)
+        assert all(path.name.startswith((".model.partial-", ".model.lock")) for path in left)
         assert not any((path / "yesrank.json").exists() for path in left) or delay
         convert(good, target)
     assert list(target.parent.iterdir()) == [target], "the next run removes what the killed one left"
     assert (target / "yesrank.json").exists()
 
 
-def test_stale_folders_of_dead_processes_are_removed(good: Path, target: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
+def test_what_dead_runs_left_is_removed_and_nothing_else(good: Path, target: Path) -> None:
     names = [
-        f".model.partial-{process.pid}",
-        f".model.partial-{os.getppid()}",
+        ".model.partial-0123456789abcdef",
+        ".model.deleting-0123456789abcdef",
         ".model.partial-x",
-        ".mod.partial-1",
+        ".model.partial-12345",
+        ".mod.partial-0123456789abcdef",
     ]
-    stale, alive, strange, other = (target.parent / name for name in names)
-    for path in (stale, alive, strange, other):
-        path.mkdir()
-        (path / "file").write_text("x")
+    for name in names:
+        (target.parent / name).mkdir()
+        (target.parent / name / "file").write_text("x")
     convert(good, target)
-    assert not stale.exists()
-    assert alive.exists() and strange.exists() and other.exists()
+    assert sorted(path.name for path in target.parent.iterdir()) == sorted([*names[2:], "model"])
+
+
+# of a container of its own: every one has the same process ids, and all share the volume
+IN_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child"]
+CONVERT = """
+import os, sys
+from pathlib import Path
+from yesrank.convert import convert
+from yesrank.errors import YesrankError
+
+try:
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))
+except YesrankError as error:
+    print(os.getpid(), error)
+else:
+    print(os.getpid(), "whole")
+"""
+
+
+def test_equal_process_ids_on_one_volume(good: Path, target: Path) -> None:
+    if subprocess.run([*IN_NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs namespaces of process ids")
+    command = [*IN_NAMESPACE, sys.executable, "-c", CONVERT, str(good), str(target)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [run.communicate(timeout=120)[0].split(maxsplit=1) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert {pid for pid, _ in told} == {"1"}, "they have the same process id"
+    words = sorted(said for _, said in told)
+    assert words.count("whole\n") == 1
+    assert all("exists already" in said or "by another process" in said for said in words[:2])
+    manifest = read_manifest(target)
+    assert manifest is not None
+    check_files(target, manifest, hashes=True)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_of_two_without_locks_the_first_to_finish_stays_whole(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object, **__: object) -> None:
+        raise OSError("Function not implemented")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", unsupported)
+    with (
+        pytest.raises(InputError, match="exists already"),
+        staging.staged(target, 0) as second,
+    ):
+        (second / "file").write_text("second")
+        with staging.staged(target, 0) as first:
+            (first / "file").write_text("first")
+        assert second != first
+    assert (target / "file").read_text() == "first"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_target_that_is_being_written_is_refused_at_once(target: Path) -> None:
+    with staging.staged(target, 0) as first:
+        (first / "file").write_text("first")
+        with (
+            pytest.raises(InputError, match="is being written or removed by another process"),
+            staging.staged(target, 0),
+        ):
+            pytest.fail("both write")
+        assert (first / "file").exists()
+    assert (target / "file").read_text() == "first"
+
+
+def test_a_part_that_is_taken_away_does_not_become_the_target(target: Path) -> None:
+    """Where locks do not hold (two machines), a live run's part may be taken for a dead one's."""
+    with pytest.raises(ConversionError, match="run it again"), staging.staged(target, 0) as part:
+        (part / "file").write_text("x")
+        claims.remove_partials(target)
+    assert not target.exists()
 
 
 def test_the_tokenizer_ir_names_its_extra(good: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

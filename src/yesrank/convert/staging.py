@@ -1,14 +1,12 @@
 """A folder that appears whole or not at all."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import psutil
-
+from yesrank.convert.claims import claimed, partial_name, remove_partials
 from yesrank.errors import ConversionError, InputError, NoSpace
 
 _FULL = 1 << 20  # with less than this free, a failed write is put down to the full disk
@@ -18,31 +16,53 @@ _FULL = 1 << 20  # with less than this free, a failed write is put down to the f
 def staged(target: Path, needed: int) -> Iterator[Path]:
     """Yields an empty folder beside `target`; on success it is flushed to disk and renamed to `target`.
 
-    needed: bytes that will be written. Raises InputError where the target exists, NoSpace where the disk is too
-    small or fills up, ConversionError for other failures of the file system. After any of them, and after
-    being killed, nothing stands at `target`; what a killed process left beside it is removed by the next run.
+    needed: bytes that will be written. Raises InputError where the target exists or another process writes it, NoSpace
+    where the disk is too small or fills up, ConversionError for other failures of the file system. After any of them,
+    and after being killed, nothing of this run stands at `target`; what a killed process left beside it is removed by
+    the next run.
     """
+    _refuse_existing(target)
+    with ExitStack() as stack:
+        try:
+            if not target.parent.is_dir():
+                _check_space(next(folder for folder in target.absolute().parents if folder.is_dir()), needed)
+                target.parent.mkdir(parents=True, exist_ok=True)
+            if stack.enter_context(claimed(target)):
+                remove_partials(target)
+            _refuse_existing(target)
+            _check_space(target.parent, needed)
+            staging = partial_name(target)
+            staging.mkdir()
+        except OSError as error:
+            raise ConversionError(
+                f"{target.parent} cannot be written: {error}", "name another target"
+            ) from error
+        try:
+            yield staging
+            _flush(staging)
+            _put_in_place(staging, target)
+        except (OSError, RuntimeError) as error:  # OpenVINO reports a failed write as RuntimeError
+            raise _explained(error, target.parent) from error
+        except ConversionError as error:
+            raise _explained(error, target.parent) from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)  # gone already where the rename succeeded
+
+
+def _refuse_existing(target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise InputError("target", f"{target} exists already", "remove it first, or name a new folder")
+
+
+def _put_in_place(staging: Path, target: Path) -> None:
+    """The rename fails where something stands at `target` by now: that stays, and this run is told."""
     try:
-        _remove_stale(target)
-        _check_space(next(folder for folder in target.absolute().parents if folder.is_dir()), needed)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.parent / f".{target.name}.partial-{os.getpid()}"
-        staging.mkdir()
-    except OSError as error:
-        raise ConversionError(f"{target.parent} cannot be written: {error}", "name another target") from error
-    try:
-        yield staging
-        _flush(staging)
         staging.rename(target)
-        _flush_folder(target.parent)
-    except (OSError, RuntimeError) as error:  # OpenVINO reports a failed write as RuntimeError
-        raise _explained(error, target.parent) from error
-    except ConversionError as error:
-        raise _explained(error, target.parent) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)  # gone already where the rename succeeded
+    except OSError:
+        if staging.exists():
+            _refuse_existing(target)
+        raise
+    _flush_folder(target.parent)
 
 
 def _explained(error: Exception, folder: Path) -> ConversionError:
@@ -66,15 +86,6 @@ def _check_space(folder: Path, needed: int) -> None:
 
 def _readable(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
-
-
-def _remove_stale(target: Path) -> None:
-    """Removes what conversions to the same target left behind when they were killed."""
-    pattern = re.compile(re.escape(f".{target.name}.partial-") + r"(\d+)")
-    for path in target.parent.iterdir() if target.parent.is_dir() else ():
-        match = pattern.fullmatch(path.name)
-        if match and (int(match[1]) == os.getpid() or not psutil.pid_exists(int(match[1]))):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _flush(folder: Path) -> None:
