@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from yesrank import telemetry
 from yesrank.errors import (
     CheckpointError,
     ConversionError,
@@ -32,6 +33,8 @@ from yesrank.errors import (
 if TYPE_CHECKING:
     from yesrank.models.reranker import Reranker
     from yesrank.types import EngineInfo, Hit, PairScores, Ranking
+
+telemetry.off()  # every module below imports this one first, and the libraries that send reports after it
 
 __version__ = version("yesrank")
 

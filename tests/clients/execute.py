@@ -17,6 +17,7 @@ _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "LANGCHAIN_TRACING_V2": "false",
+    "ORT_DISABLE_TELEMETRY": "1",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "PYTHONPATH": str(Path(__file__).parent / "guard"),
     "PYTHONWARNINGS": "ignore",

@@ -55,7 +55,7 @@ class Candidates:
         mteb = require_mteb()
         if self._encoder is None:
             self._encoder = reaching(f"the embedding model {self.name}", lambda: mteb.get_model(self.name))
-        mteb.evaluate(self._encoder, task, cache=None, prediction_folder=self._folder)
+        mteb.evaluate(self._encoder, task, cache=None, prediction_folder=self._folder, co2_tracker=False)
 
 
 class Replay:

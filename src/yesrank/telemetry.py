@@ -1,0 +1,57 @@
+"""Usage reports of other libraries: off before those are imported. The one table of them.
+
+The package's own __init__ calls off() before it imports anything else, so that whatever of yesrank is imported, the
+libraries below come later. docs/privacy.md says what each of them sends, and how to allow it.
+"""
+
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from types import ModuleType
+
+# A variable that is set already, to whatever value, is its owner's decision.
+VARIABLES = {
+    "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.29 and later; it looks once, when it is imported
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, hf_xet, transformers, datasets, sentence-transformers, mteb
+}
+# openvino's sender knows no variable of its own, and looks for those of build servers, which others heed too. Where
+# the module cannot be imported, openvino and NNCF use stand-ins of their own that do nothing.
+_SENDER = "openvino_telemetry"
+# Imported after yesrank only: tests/unit/test_telemetry.py.
+LIBRARIES = (
+    "openvino",
+    "openvino_genai",
+    "openvino_tokenizers",
+    "nncf",
+    "optimum",
+    "onnxruntime",
+    "huggingface_hub",
+    "transformers",
+    "datasets",
+    "sentence_transformers",
+    "mteb",
+)
+
+
+def off(
+    environ: MutableMapping[str, str] = os.environ,
+    modules: MutableMapping[str, ModuleType | None] = sys.modules,  # type: ignore[assignment]
+) -> None:
+    """Switches the reports off in this process and those it starts, unless they were asked for. Writes no file."""
+    for name, value in VARIABLES.items():
+        environ.setdefault(name, value)
+    if not _openvino_is_allowed():
+        modules.setdefault(_SENDER, None)  # Python's own way to say that a module is not to be imported
+
+
+def _openvino_is_allowed() -> bool:
+    """Whether the user has told openvino to send: `opt_in_out --opt_in` leaves a file with a 1 in the home."""
+    try:
+        if sys.platform == "win32":
+            folder = Path(os.environ["LOCALAPPDATA"]) / "Intel Corporation"
+        else:
+            folder = Path.home() / "intel"
+        return (folder / _SENDER).read_text(encoding="utf-8").partition("\n")[0].strip() == "1"
+    except (KeyError, OSError, RuntimeError, UnicodeDecodeError):  # RuntimeError: there is no home
+        return False
