@@ -147,6 +147,5 @@ def test_a_home_that_cannot_be_written_brings_no_warnings(visit: Callable[..., V
     imports = "import openvino, onnxruntime"
     assert "telemetry" in visit(imports, home="/proc").error
     assert visit(f"import yesrank; {imports}", home="/proc").error == ""
-    seen = visit(*WAYS["rerank"], home="/proc")
-    assert seen.returncode == 0
-    assert seen.error.startswith("note: ") and seen.error.count("\n") == 1, seen.error  # which model it is
+    usual, seen = visit(*WAYS["rerank"]), visit(*WAYS["rerank"], home="/proc")
+    assert (seen.returncode, seen.error) == (0, usual.error)
