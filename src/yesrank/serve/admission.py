@@ -46,3 +46,21 @@ class Place:
         """Counts bytes of its body. Raises QueueFull."""
         self._admission.grow(size)
         self.bytes += size
+
+
+class Downloads:
+    """Counts files that are being sent: each is open until its client has taken it."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self.now = most, 0
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """A place for one file. Raises QueueFull."""
+        if self.now >= self._most:
+            raise QueueFull(f"{self.now} files are being sent already", retry_after=5)
+        self.now += 1
+        try:
+            yield
+        finally:
+            self.now -= 1

@@ -22,6 +22,7 @@ CLIENT_GONE = 499
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ABSOLUTE = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 """Clients that take the server for a proxy send whole URLs; RFC 9112, 3.2.2 wants them answered."""
+_PART = 64 * 1024
 _INTERNAL = "the server made a mistake on this request; its log has more under the request id"
 
 
@@ -156,9 +157,18 @@ def _stamped(send: Send, record: Record, *, last: bool) -> Send:
             if record.line.ms:
                 times = [f"{name};dur={value:.2f}" for name, value in record.line.ms.items()]
                 headers["Server-Timing"] = ", ".join(times)
-        await send(message)
+        await _send_in_parts(send, message)
 
     return stamped
+
+
+async def _send_in_parts(send: Send, message: Message) -> None:
+    """Sends a long body bit by bit: each waits until its client has taken those before, or would be held twice."""
+    body, begin = message.get("body", b""), 0
+    while len(body) - begin > _PART:
+        await send({**message, "body": body[begin : begin + _PART], "more_body": True})
+        begin += _PART
+    await send({**message, "body": body[begin:]} if begin else message)
 
 
 def _unauthorised(record: Record) -> JSONResponse:

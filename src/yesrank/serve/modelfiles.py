@@ -11,10 +11,12 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from yesrank.errors import ModelError
 from yesrank.manifest import FILE, FileEntry, read_manifest, sha256
 from yesrank.models.folder import builtin_folder
+from yesrank.serve.admission import Downloads
 from yesrank.serve.logs import log_event
 from yesrank.serve.pool import ModelSpec
 
@@ -44,8 +46,20 @@ def summary(spec: ModelSpec) -> dict[str, Any] | None:
     return {"path": f"/models/{spec.name}/resolve/main/", "variants": variants} if variants else None
 
 
-def response(request: Request, spec: ModelSpec, name: str) -> Response | None:
-    """The file, a part of it (Range), or 304; None where no such file is offered.
+class _Sent(FileResponse):
+    """A file that is open only while it has a place."""
+
+    def __init__(self, path: Path, downloads: Downloads, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._downloads = downloads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._downloads.enter():
+            await super().__call__(scope, receive, send)
+
+
+def response(request: Request, spec: ModelSpec, name: str, downloads: Downloads) -> Response | None:
+    """The file, a part of it (Range), or 304; None where no such file is offered. downloads: where it is counted.
 
     Raises ModelError for a listed file that is gone, was altered or lies outside the folder.
     """
@@ -63,7 +77,7 @@ def response(request: Request, spec: ModelSpec, name: str) -> Response | None:
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     kind = "application/json" if name.endswith(".json") else "application/octet-stream"
-    return FileResponse(_safe(_folder(spec), name, entry), media_type=kind, headers=headers)
+    return _Sent(_safe(_folder(spec), name, entry), downloads, media_type=kind, headers=headers)
 
 
 def _folder(spec: ModelSpec) -> Path:

@@ -204,7 +204,9 @@ def page_file(request: Request, name: str) -> Response:
 
 def model_file(request: Request, name: str, file: str) -> Response:
     """A file of a model that browsers may run themselves."""
-    return modelfiles.response(request, _service(request).pool.find(name).spec, file) or _nothing()
+    service = _service(request)
+    spec = service.pool.find(name).spec
+    return modelfiles.response(request, spec, file, service.downloads) or _nothing()
 
 
 def _nothing() -> Response:

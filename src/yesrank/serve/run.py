@@ -63,7 +63,9 @@ def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
     turned_away = app.state.service.metrics.errors.labels("TooManyConnections").inc
     config = uvicorn.Config(
         app,
-        http=protocol.made(settings.head_timeout, protocol.most_connections(), turned_away),
+        http=protocol.made(
+            settings.head_timeout, settings.send_timeout, protocol.most_connections(), turned_away
+        ),
         ws="none",
         lifespan="on",
         access_log=False,

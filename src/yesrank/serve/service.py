@@ -10,8 +10,8 @@ from typing import Any
 from starlette.requests import Request
 
 from yesrank.errors import Draining, InputError, ModelError, ModelNotFound
-from yesrank.serve import answering, body, tracing
-from yesrank.serve.admission import Admission, Place
+from yesrank.serve import answering, body, protocol, tracing
+from yesrank.serve.admission import Admission, Downloads, Place
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, recognise
 from yesrank.serve.limits import Limits
@@ -49,6 +49,7 @@ class Service:
         self.scheduler = Scheduler(limits, self.metrics)
         self.readiness = Readiness(self.pool, self.scheduler)
         self._admission = Admission(settings.max_queue_requests, settings.max_body_bytes)
+        self.downloads = Downloads(protocol.most_files_sent())
         self._workers = Workers()
         self._bodies: set[asyncio.Timeout] = set()  # of requests whose body is awaited
         self._background: set[asyncio.Task[Any]] = set()

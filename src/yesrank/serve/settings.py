@@ -32,7 +32,8 @@ class Settings:
     variant: instead of a stored model's own. max_documents, max_characters: of one request, the latter over its
     documents and queries; max_document_characters: of one document, far above what any model reads of it.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
-    for its headers. drain_timeout: for accepted work after SIGTERM. idle_unload: None keeps models loaded.
+    for its headers. send_timeout: in which a client must take something of its answer. drain_timeout: for accepted
+    work after SIGTERM. idle_unload: None keeps models loaded.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     timeout: float = 300.0
     body_timeout: float = 60.0
     head_timeout: float = 10.0
+    send_timeout: float = 30.0
     drain_timeout: float = 30.0
     idle_unload: float | None = None
     log_format: str = "text"
@@ -72,7 +74,14 @@ class Settings:
             "max_document_characters",
         ):
             _range(name, getattr(self, name), 1, 2**53)
-        for name in ("timeout", "body_timeout", "head_timeout", "drain_timeout", "idle_unload"):
+        for name in (
+            "timeout",
+            "body_timeout",
+            "head_timeout",
+            "send_timeout",
+            "drain_timeout",
+            "idle_unload",
+        ):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(name, "must be more than 0 seconds")
