@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry"),
     ("qwen3", "checkpoint", "manifest", "prompt", "documents"),
-    ("tokens", "head"),
+    ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
     ("verify", "store"),

@@ -1,5 +1,6 @@
 """The public reranker: composes prompt, tokens, engine and head."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
@@ -14,6 +15,7 @@ from yesrank.errors import EngineError, InputError
 from yesrank.models.engines import open_engine
 from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
+from yesrank.rendered import Plain, plain
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, PairScores, Progress, Prompt, Ranking
 
@@ -68,16 +70,20 @@ class Reranker:
         *,
         instruction: str | None = None,
         top_n: int | None = None,
+        as_text: bool = False,
     ) -> Ranking:
         """Documents in descending order of their logit; ties keep the order given.
 
-        top_n: how many to return, None or 0 for all. instruction: instead of the reranker's own.
-        Raises InputError, which names the field, or EngineError.
+        top_n: how many to return, None or 0 for all. instruction: instead of the reranker's own. A query and documents
+        that are in the model's template already are taken out of it, with a warning (docs/prompts.md); as_text: read
+        them as the text they are. Raises InputError, which names the field, or EngineError.
         """
         if top_n is not None and (not isinstance(top_n, int) or top_n < 0):
             raise InputError("top_n", f"must be a whole number of 0 or more, not {top_n!r}")
         texts = _texts("documents", documents)
-        prompts = self.prompts(query, texts, instruction=instruction)
+        read = _plain([_text("query", query)], texts, instruction, as_text=as_text)
+        [own] = read.instructions
+        prompts = self.prompts(read.queries[0], read.documents, instruction=own or instruction)
         logits, scores = self.judge(prompts)
         order = np.argsort(-logits, kind="stable")[: top_n or None]
         hits = tuple(
@@ -91,20 +97,24 @@ class Reranker:
         *,
         instruction: str | None = None,
         progress: bool | Progress = False,
+        as_text: bool = False,
     ) -> PairScores:
         """(query, document) pairs of any number of queries, scored in the order given.
 
         Neighbours with the same query share its computation. progress: True for a bar on stderr, or a callable that is
-        told how many more pairs are done. Raises InputError, which names the pair, or EngineError.
+        told how many more pairs are done. as_text: as of `rank`; pairs may bring an instruction each. Raises InputError,
+        which names the pair, or EngineError.
         """
-        queries, documents = _pairs(pairs)
+        read = _plain(*_pairs(pairs), instruction, as_text=as_text)
+        queries, documents = read.queries, read.documents
+        instructions = [instruction if own is None else own for own in read.instructions]
         results: list[tuple[FloatArray, FloatArray]] = []
         truncated: list[bool] = []
         tokens = 0
         with _reporter(progress, len(queries)) as report:
             for begin in range(0, len(queries), _PAIRS_AT_A_TIME):
                 part = slice(begin, begin + _PAIRS_AT_A_TIME)
-                prompts = [*self._by_query(queries[part], documents[part], instruction)]
+                prompts = [*self._by_query(queries[part], documents[part], instructions[part])]
                 results.append(self.judge(prompts, report))
                 truncated += [prompt.truncated for prompt in prompts]
                 tokens += sum(len(prompt) for prompt in prompts)
@@ -121,7 +131,7 @@ class Reranker:
         instruction: str | None = None,
         max_document_tokens: int | None = None,
     ) -> list[Prompt]:
-        """The first half of `rank`, for callers that batch on their own: text to token ids.
+        """The first half of `rank`, for callers that batch on their own: text to token ids, each text as it is.
 
         max_document_tokens cuts each document to so many of its own tokens, besides max_length. Raises InputError.
         """
@@ -158,13 +168,25 @@ class Reranker:
         self.close()
 
     def _by_query(
-        self, queries: Sequence[str], documents: Sequence[str], instruction: str | None
+        self, queries: Sequence[str], documents: Sequence[str], instructions: Sequence[str | None]
     ) -> Iterator[Prompt]:
-        for query, indices in groupby(range(len(queries)), queries.__getitem__):
+        asked = [*zip(queries, instructions, strict=True)]
+        for (query, instruction), indices in groupby(range(len(queries)), asked.__getitem__):
             yield from self.prompts(query, [documents[index] for index in indices], instruction=instruction)
 
 
 _EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
+
+
+def _plain(queries: list[str], documents: list[str], instruction: str | None, *, as_text: bool) -> Plain:
+    """The texts to be judged, and a warning of what is not as it came."""
+    if as_text:
+        return Plain((*queries,), (*documents,), (None,) * len(queries))
+    asked = None if instruction is None else _text("instruction", instruction)
+    read = plain(queries, documents, instruction=asked)
+    for note in read.notes:
+        warnings.warn(note, stacklevel=3)
+    return read
 
 
 def _max_length(folder: ModelFolder, asked: int | None) -> int:

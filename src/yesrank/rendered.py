@@ -1,0 +1,167 @@
+"""Texts that a client has put into the prompt's template already -> what it put in. The rule of docs/prompts.md.
+
+Servers that leave the template to their clients are told queries and documents like these:
+
+    query       <|im_start|>system ... <|im_start|>user\\n<Instruct>: INSTRUCTION\\n<Query>: QUERY\\n
+    document    <Document>: DOCUMENT<|im_end|>\\n<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n
+
+Wrapped once more they would be judged as text, and badly. **The query decides**, for it is the caller's own: whether it
+is written so is seen from its first character, and must hold to its last. Documents come from anywhere. What one of them
+says, or how it begins, never changes how another text is read, and never refuses a request whose query is plain.
+Taken out is text like any other: it becomes control tokens no more than before (tokens.PromptEncoder).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from yesrank.errors import InputError
+from yesrank.prompt import TEMPLATES
+
+_CONTROL, _PREFIXES = "<|im_start|>", tuple({template.prefix for template in TEMPLATES.values()})
+_INSTRUCT, _QUERY, _DOCUMENT = "<Instruct>:", "<Query>:", "<Document>:"
+_END = re.compile(r"<\|im_end\|>\n<\|im_start\|>assistant(\n(<think>\n\n</think>\n{0,2})?)?")
+_EMBEDDING = re.compile(r"Instruct:(?P<instruction>.*?)\nQuery:(?P<query>.*)", re.DOTALL)
+_LONE_LABEL = re.compile(r"\s*(Instruct|Query|query)\s*:")
+_PLAIN = "send the query and the documents as they are, and the instruction as `instruction`"
+_AS_TEXT = "; where it is meant as text, say as_text"
+UNWRAPPED = "query and documents came in the chat template, and were taken out of it"
+LABELS = "the query came with labels of a prompt, and was taken out of them"
+LONE_LABEL = "the query begins with a label, which is read as its text"
+DOCUMENTS_ONLY = "the documents end as a chat template does and the query does not: all is read as text"
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Texts as they are to be judged.
+
+    queries, instructions: one for all documents, or one each, as they came; an instruction is None where the query
+    brought none. notes: what a caller should be told, without any text of his.
+    """
+
+    queries: tuple[str, ...]
+    documents: tuple[str, ...]
+    instructions: tuple[str | None, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """kind: the note that tells of it."""
+
+    kind: str
+    query: str
+    instruction: str | None = None
+
+
+def plain(queries: Sequence[str], documents: Sequence[str], *, instruction: str | None = None) -> Plain:
+    """Takes queries and documents out of the template where they are in it; else they are left as they are.
+
+    queries: one for all documents, or one for each. instruction: what the caller asks for besides. Raises InputError for
+    what begins as a template and does not go on as one, and for an instruction that is given twice and differs.
+    """
+    read = {
+        text: _read(text, "query" if len(queries) == 1 else f"queries[{at}]") for text, at in _first(queries)
+    }
+    parts = [read[query] for query in queries]
+    if not any(parts):
+        return Plain((*queries,), (*documents,), (None,) * len(queries), _notes(queries, documents))
+    for part in filter(None, parts):
+        if instruction is not None and part.instruction not in (None, instruction.strip()):
+            raise InputError("instruction", "is given here and in the query, and differs", _PLAIN)
+    return Plain(
+        tuple(query if part is None else part.query for query, part in zip(queries, parts, strict=True)),
+        _documents(parts if len(parts) == len(documents) else parts * len(documents), documents),
+        tuple(None if part is None else part.instruction for part in parts),
+        tuple(dict.fromkeys(part.kind for part in parts if part)),
+    )
+
+
+def _first(queries: Sequence[str]) -> list[tuple[str, int]]:
+    """Each query that there is, with the place where it comes first."""
+    return [*{query: at for at, query in reversed([*enumerate(queries)])}.items()]
+
+
+def _read(text: str, field: str) -> _Parts | None:
+    """What a query is made of; None where it is one itself. field: how an error names it."""
+    start = text.lstrip()
+    if start.startswith(_CONTROL):
+        body = next((start.removeprefix(prefix) for prefix in _PREFIXES if start.startswith(prefix)), None)
+        if body is None:
+            raise InputError(field, "begins with a chat template that is not this model's", _PLAIN + _AS_TEXT)
+        if not body.startswith(_INSTRUCT) or "<|im_" in body:
+            raise InputError(
+                field, "begins with the chat template and does not hold to it", _PLAIN + _AS_TEXT
+            )
+        return _labelled(UNWRAPPED, body, field)
+    if start.startswith((_INSTRUCT, _QUERY)):
+        return _labelled(LABELS, start, field)
+    found = _EMBEDDING.fullmatch(start)
+    if found is None or "\nQuery:" in found["query"] or "\nInstruct:" in start:
+        return None
+    return _parts(LABELS, found["instruction"], found["query"], field)
+
+
+def _labelled(kind: str, body: str, field: str) -> _Parts:
+    """<Instruct>: ... <Query>: ..., or the latter alone: each label once, or nobody knows which one is the label."""
+    before, label, query = body.partition(_QUERY)
+    if not label or _QUERY in query or _DOCUMENT in body or body.count(_INSTRUCT) != before.count(_INSTRUCT):
+        raise InputError(
+            field, "holds labels of a prompt that can be read in more than one way", _PLAIN + _AS_TEXT
+        )
+    if before.count(_INSTRUCT) > 1:
+        raise InputError(field, f"holds {_INSTRUCT} more than once", _PLAIN + _AS_TEXT)
+    return _parts(kind, before.removeprefix(_INSTRUCT), query, field)
+
+
+def _parts(kind: str, instruction: str, query: str, field: str) -> _Parts:
+    if not query.strip():
+        raise InputError(field, "is empty behind its label", "give the question")
+    return _Parts(kind, query.strip(), instruction.strip() or None)
+
+
+def _documents(parts: Sequence[_Parts | None], documents: Sequence[str]) -> tuple[str, ...]:
+    """Each document out of what its query is in. The label alone is one only where all documents have it."""
+    labelled = all(
+        text.startswith(_DOCUMENT)
+        for part, text in zip(parts, documents, strict=True)
+        if part and part.kind == LABELS
+    )
+    found = []
+    for at, (part, text) in enumerate(zip(parts, documents, strict=True)):
+        if part is not None and part.kind == UNWRAPPED:
+            text = _unwrapped(text, at)
+        elif part is not None and labelled:
+            text = _without_label(text)
+        found.append(text)
+    return tuple(found)
+
+
+def _unwrapped(text: str, at: int) -> str:
+    end = text.rfind("<|im_end|>")
+    if end < 0 or not _END.fullmatch(text, end) or not text.startswith(_DOCUMENT):
+        raise InputError(
+            f"documents[{at}]",
+            f"is not in the chat template, and the query is: it has no {_DOCUMENT} in front or no end of turn behind",
+            _PLAIN + _AS_TEXT,
+        )
+    return _without_label(text[:end])
+
+
+def _without_label(text: str) -> str:
+    return text.removeprefix(_DOCUMENT).removeprefix(" ")
+
+
+def _notes(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
+    """What is left as it is and looks as if it were meant otherwise."""
+    rendered = bool(documents) and all(_looks_rendered(text) for text in documents)
+    notes = (
+        (any(map(_LONE_LABEL.match, queries)), LONE_LABEL),
+        (rendered, DOCUMENTS_ONLY),
+    )
+    return tuple(note for holds, note in notes if holds)
+
+
+def _looks_rendered(text: str) -> bool:
+    end = text.rfind("<|im_end|>")
+    return end >= 0 and _END.fullmatch(text, end) is not None
