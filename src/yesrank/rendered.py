@@ -5,9 +5,9 @@ Servers that leave the template to their clients are told queries and documents 
     query       <|im_start|>system ... <|im_start|>user\\n<Instruct>: INSTRUCTION\\n<Query>: QUERY\\n
     document    <Document>: DOCUMENT<|im_end|>\\n<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n
 
-Wrapped once more they would be judged as text, and badly. **The query decides**, for it is the caller's own: whether it
-is written so is seen from its first character, and must hold to its last. Documents come from anywhere. What one of them
-says, or how it begins, never changes how another text is read, and never refuses a request whose query is plain.
+Wrapped once more they would be judged as text, and badly. **The query decides**, for it is the caller's own: whether
+it is written so is seen from its first character, and must hold to its last. Documents come from anywhere. What one of
+them says, or how it begins, never changes how another text is read, and never refuses a request whose query is plain.
 Taken out is text like any other: it becomes control tokens no more than before (tokens.PromptEncoder).
 """
 
@@ -57,8 +57,9 @@ class _Parts:
 def plain(queries: Sequence[str], documents: Sequence[str], *, instruction: str | None = None) -> Plain:
     """Takes queries and documents out of the template where they are in it; else they are left as they are.
 
-    queries: one for all documents, or one for each. instruction: what the caller asks for besides. Raises InputError for
-    what begins as a template and does not go on as one, and for an instruction that is given twice and differs.
+    queries: one for all documents, or one for each. instruction: what the caller asks for besides.
+    Raises InputError for what begins as a template and does not go on as one, and for an instruction that is given
+    twice and differs.
     """
     read = {
         text: _read(text, "query" if len(queries) == 1 else f"queries[{at}]") for text, at in _first(queries)
@@ -127,14 +128,18 @@ def _documents(parts: Sequence[_Parts | None], documents: Sequence[str]) -> tupl
         for part, text in zip(parts, documents, strict=True)
         if part and part.kind == LABELS
     )
-    found = []
-    for at, (part, text) in enumerate(zip(parts, documents, strict=True)):
-        if part is not None and part.kind == UNWRAPPED:
-            text = _unwrapped(text, at)
-        elif part is not None and labelled:
-            text = _without_label(text)
-        found.append(text)
-    return tuple(found)
+    return tuple(
+        _document(part, text, at, labelled=labelled)
+        for at, (part, text) in enumerate(zip(parts, documents, strict=True))
+    )
+
+
+def _document(part: _Parts | None, text: str, at: int, *, labelled: bool) -> str:
+    if part is None:
+        return text
+    if part.kind == UNWRAPPED:
+        return _unwrapped(text, at)
+    return _without_label(text) if labelled else text
 
 
 def _unwrapped(text: str, at: int) -> str:

@@ -82,6 +82,16 @@ class PromptEncoder:
         prefix = Ids(shared)
         return [Prompt(prefix, Ids([*body[:room], *suffix]), len(body) > room) for body in bodies]
 
+    def check_query(self, query: str, most: int) -> None:
+        """Raises InputError for a query of more than `most` tokens: it is never cut."""
+        count = len(self._encode_user([query])[0])
+        if count > most:
+            raise InputError(
+                "query",
+                f"has {count} tokens, more than the {most} that the request allows",
+                "shorten it, or raise the limit",
+            )
+
     def _encode_documents(self, texts: Sequence[str], room: int) -> list[list[int]]:
         """The ids of each text, or at least the first room + 1 of them where there are more.
 

@@ -1,5 +1,6 @@
 """Prompts that clients have put into the template already, and texts that only look like it."""
 
+import json
 import warnings
 
 import pytest
@@ -200,3 +201,20 @@ def test_as_text_reads_what_is_there(reranker: Reranker) -> None:
     expected = reranker.logits(reranker.prompts(query, documents))
     assert {hit.index: hit.logit for hit in found} == pytest.approx(dict(enumerate(expected)), abs=1e-5)
     assert scored.logits[0] == pytest.approx(expected[0], abs=1e-5)
+
+
+def test_the_command_line_says_so_in_a_note() -> None:
+    from typer.testing import CliRunner
+
+    from yesrank.cli.main import app
+
+    def ranked(*arguments: str) -> tuple[list[float], str]:
+        done = CliRunner().invoke(app, ["rerank", *arguments, "--json", "--model", "builtin"])
+        assert done.exit_code == 0, done.output
+        return [hit["logit"] for hit in json.loads(done.stdout)["results"]], done.stderr
+
+    plainly, quiet = ranked(QUERY, *DOCUMENTS, "--instruction", TASK)
+    found, told = ranked(query_in_template(), *map(document_in_template, DOCUMENTS))
+    assert found == pytest.approx(plainly, abs=1e-5)
+    assert f"note: {UNWRAPPED}" in " ".join(told.split())
+    assert "note" not in quiet

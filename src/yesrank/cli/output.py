@@ -2,6 +2,9 @@
 
 import json
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -33,6 +36,16 @@ def _console(stream: TextIO) -> Console:
 def note(message: str, style: str = "") -> None:
     """One line for the reader, on stderr."""
     stderr_console().print(Text(printable(message), style=style), soft_wrap=True)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What the library warns of, told once as notes: who reads them knows nothing of its files and lines."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for text in dict.fromkeys(str(each.message) for each in caught):
+        note(f"note: {text}")
 
 
 def show(renderable: RenderableType) -> None:

@@ -79,9 +79,10 @@ def rerank(
     with open_reranker(
         model, device, precision, template, max_length, engine=engine, variant=variant
     ) as reranker:
-        ranking = reranker.rank(
-            query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
-        )
+        with output.warnings_as_notes():
+            ranking = reranker.rank(
+                query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
+            )
         info = reranker.info
     if as_json:
         output.show_json(

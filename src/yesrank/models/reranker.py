@@ -102,8 +102,8 @@ class Reranker:
         """(query, document) pairs of any number of queries, scored in the order given.
 
         Neighbours with the same query share its computation. progress: True for a bar on stderr, or a callable that is
-        told how many more pairs are done. as_text: as of `rank`; pairs may bring an instruction each. Raises InputError,
-        which names the pair, or EngineError.
+        told how many more pairs are done. as_text: as of `rank`; pairs may bring an instruction each.
+        Raises InputError, which names the pair, or EngineError.
         """
         read = _plain(*_pairs(pairs), instruction, as_text=as_text)
         queries, documents = read.queries, read.documents
@@ -130,14 +130,21 @@ class Reranker:
         *,
         instruction: str | None = None,
         max_document_tokens: int | None = None,
+        max_length: int | None = None,
+        max_query_tokens: int | None = None,
     ) -> list[Prompt]:
         """The first half of `rank`, for callers that batch on their own: text to token ids, each text as it is.
 
-        max_document_tokens cuts each document to so many of its own tokens, besides max_length. Raises InputError.
+        max_document_tokens cuts each document to so many of its own tokens, max_length to what it leaves of a whole
+        prompt, where that is less than the reranker's own. A query of more than max_query_tokens is an error: none is
+        ever cut. Raises InputError.
         """
         chosen = self._instruction if instruction is None else _text("instruction", instruction)
         around = frame(self.template, chosen, _text("query", query))
-        return self._encoder.prompts(around, documents, self.max_length, max_document_tokens)
+        if max_query_tokens is not None:
+            self._encoder.check_query(query, max_query_tokens)
+        length = min(self.max_length, max_length or self.max_length)
+        return self._encoder.prompts(around, documents, length, max_document_tokens)
 
     def logits(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """float32 [N], NaN and infinity included: for callers that check each row themselves. Raises EngineError."""

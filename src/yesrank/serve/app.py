@@ -52,7 +52,7 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["X-Request-Id", "Server-Timing", "Retry-After"],
+            expose_headers=["X-Request-Id", "Server-Timing", "Retry-After", "X-Yesrank-Note"],
         )
     # what is added last is outermost
     app.add_middleware(Frame, metrics=service.metrics, root_path=settings.root_path)

@@ -45,8 +45,10 @@ class Scorer(Protocol):
         *,
         instruction: str | None = None,
         max_document_tokens: int | None = None,
+        max_length: int | None = None,
+        max_query_tokens: int | None = None,
     ) -> list[Prompt]:
-        """Text to token ids. Raises InputError."""
+        """Text to token ids, each text as it is. Raises InputError."""
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], unchecked. Raises EngineError."""

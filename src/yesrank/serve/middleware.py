@@ -28,11 +28,15 @@ _INTERNAL = "the server made a mistake on this request; its log has more under t
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a request while it is answered. dialect: as far as it is known, for errors in its shape."""
+    """What is known of a request while it is answered. dialect: as far as it is known, for errors in its shape.
+
+    notes: what the caller is told beside the answer; they may hold names of his fields, so that no log has them.
+    """
 
     line: Line
     dialect: Dialect
     started: float = field(default_factory=time.perf_counter)
+    notes: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -4,8 +4,10 @@ body ─ dialect.parse ─► RerankRequest ─ rooms below ─► RerankResult 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from yesrank.rendered import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +15,12 @@ class RerankRequest:
     """One request, whatever shape it had.
 
     queries: one for all documents, or one for each (N:N scoring). model: as the client wrote it, None for the
-    default. instruction: None for the model's own. top_n: None for all. max_tokens_per_doc: cap on a document's own
-    tokens. truncate: False makes a document that does not fit an error. options: what only the dialect's render
-    needs (whether to return documents or raw logits, the caller's documents as they came).
+    default. instruction: None for the model's own; instructions: one for each query, where queries brought them.
+    top_n: None for all. max_tokens_per_doc: cap on a document's own tokens; max_length: on those of a whole prompt;
+    max_query_tokens: a query of more is an error, for none is ever cut. truncate: False makes a document that does not
+    fit an error. as_text: queries and documents are not looked at for a template. options: what only the dialect's
+    render needs (whether to return documents or raw logits, the caller's documents as they came). notes: what the
+    caller is to be told.
     """
 
     dialect: str
@@ -24,9 +29,29 @@ class RerankRequest:
     model: str | None = None
     instruction: str | None = None
     top_n: int | None = None
+    instructions: tuple[str | None, ...] = ()
     max_tokens_per_doc: int | None = None
+    max_query_tokens: int | None = None
+    max_length: int | None = None
     truncate: bool = True
+    as_text: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def plain(self) -> "RerankRequest":
+        """The same, its texts taken out of a template that they came in. Raises InputError (yesrank.rendered)."""
+        if self.as_text:
+            return self
+        found = plain(self.queries, self.documents, instruction=self.instruction)
+        if not any(found.instructions) and not found.notes:
+            return self
+        return replace(
+            self,
+            queries=found.queries,
+            documents=found.documents,
+            instructions=found.instructions,
+            notes=(*self.notes, *found.notes),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ RERANK = (
     "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",
 )  # fmt: skip
 SCORE = ("/score", "/v1/score")
+NOTE = "X-Yesrank-Note"
+"""What was read otherwise than it was sent, or not at all."""
 EMBED = ("/embed", "/embeddings", "/v1/embeddings")
 
 
@@ -109,7 +111,9 @@ def _service(request: Request) -> Service:
 async def rerank(request: Request) -> Response:
     """Scores documents for a query; the shape of the body decides the shape of the answer."""
     made = await _service(request).rerank(request)
-    return Response(made, media_type="application/json", headers=_usage(record_of(request).line))
+    record = record_of(request)
+    headers = {**_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
+    return Response(made, media_type="application/json", headers=headers)
 
 
 async def embed(request: Request) -> Response:

@@ -126,7 +126,9 @@ class Service:
     async def _answer(self, record: Record, path: str, raw: bytes, seconds: float) -> bytes:
         deadline = asyncio.get_running_loop().time() + seconds
         dialect, parsed = await self._parse(record, path, raw)
-        scored = await self._score(record, parsed, deadline)
+        asked = await self._workers.run(answering.is_slow(parsed), parsed.plain)
+        record.notes = asked.notes
+        scored = await self._score(record, asked, deadline)
         return await self._render(record, dialect, parsed, scored)
 
     async def _parse(self, record: Record, path: str, raw: bytes) -> tuple[Dialect, RerankRequest]:

@@ -43,26 +43,35 @@ def _chunks(documents: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 def _chunk(scorer: Scorer, request: RerankRequest, begin: int, end: int) -> list[Prompt]:
     prompts: list[Prompt] = []
-    for query, first, last in _runs(request.queries, begin, end):
+    for query, instruction, first, last in _runs(request, begin, end):
         prompts += scorer.prompts(
             query,
             request.documents[first:last],
-            instruction=request.instruction,
+            instruction=instruction,
             max_document_tokens=request.max_tokens_per_doc,
+            **_limits(request),
         )
     if not request.truncate:
         _check_whole(prompts, begin)
     return prompts
 
 
-def _runs(queries: tuple[str, ...], begin: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """(query, first, last) of neighbours with the same query."""
-    if len(queries) == 1:
-        yield queries[0], begin, end
+def _runs(request: RerankRequest, begin: int, end: int) -> Iterator[tuple[str, str | None, int, int]]:
+    """(query, instruction, first, last) of neighbours with the same query and instruction."""
+    own = request.instructions or (None,) * len(request.queries)
+    asked = [(query, each or request.instruction) for query, each in zip(request.queries, own, strict=True)]
+    if len(asked) == 1:
+        yield *asked[0], begin, end
         return
-    for query, indices in groupby(range(begin, end), queries.__getitem__):
+    for (query, instruction), indices in groupby(range(begin, end), asked.__getitem__):
         run = list(indices)
-        yield query, run[0], run[-1] + 1
+        yield query, instruction, run[0], run[-1] + 1
+
+
+def _limits(request: RerankRequest) -> dict[str, int]:
+    """What few requests ask for."""
+    limits = {"max_length": request.max_length, "max_query_tokens": request.max_query_tokens}
+    return {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def _check_whole(prompts: list[Prompt], begin: int) -> None:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from yesrank.prompt import TEMPLATES
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 QUERY = "What is the capital of France?"
@@ -17,7 +18,7 @@ BOOKS = [
 ]
 MODEL = "Qwen/Qwen3-Reranker-0.6B"
 BASE = {"model": MODEL, "query": QUERY, "documents": CITIES}
-PREFIX = "<|im_start|>system\nJudge.<|im_end|>\n<|im_start|>user\n"
+CARD = TEMPLATES["card"]
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # Cohere and those who speak like it
@@ -45,6 +46,32 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vllm-chat-template": (
         "/v1/rerank",
         {**BASE, "top_n": 0, "chat_template_kwargs": {"instruction": "Find."}, "truncate_prompt_tokens": -1},
+    ),
+    "vllm-limits": (
+        "/v1/rerank",
+        {
+            **BASE,
+            "truncate_prompt_tokens": 512,
+            "max_tokens_per_query": 64,
+            "max_tokens_per_doc": 99,
+            "user": "u",
+        },
+    ),
+    "sglang-instruct": (
+        "/v1/rerank",
+        {**BASE, "instruct": "Find.", "chat_template_kwargs": {"instruct": "Find."}},
+    ),
+    "jina-limits": ("/v1/rerank", {**BASE, "max_doc_length": 256, "max_query_length": 64}),
+    "max-length": ("/v1/rerank", {**BASE, "max_length": 300, "truncate_prompt_tokens": 512}),
+    "two-names-of-one-number": ("/v1/rerank", {**BASE, "top_n": 2, "top_k": 2}),
+    "unknown-fields": (
+        "/v1/rerank",
+        {
+            **BASE,
+            "rankings": 1,
+            "ein Feld": 2,
+            "chat_template_kwargs": {"enable_thinking": False, "shape": 1},
+        },
     ),
     "vllm-no-activation": ("/rerank", {**BASE, "use_activation": False}),
     "model-server-v3": ("/v3/rerank", {**BASE, "return_documents": False}),
@@ -80,7 +107,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "litellm-voyage": ("/v1/rerank", {**BASE, "top_k": 2, "return_documents": True}),
     "voyage-by-path": ("/voyage/v1/rerank", {**BASE, "return_documents": True}),
     # OpenArc
-    "openarc": ("/v1/rerank", {**BASE, "prefix": PREFIX, "suffix": "<|im_end|>\n", "instruction": "Find."}),
+    "openarc": ("/v1/rerank", {**BASE, "prefix": CARD.prefix, "suffix": CARD.suffix, "instruction": "Find."}),
     "openarc-asked-for": ("/v1/rerank", {**BASE, "dialect": "openarc"}),
     # vLLM score
     "score-one-to-many": ("/v1/score", {"model": MODEL, "text_1": QUERY, "text_2": CITIES}),
@@ -122,6 +149,18 @@ ERRORS: dict[str, tuple[str, Any]] = {
     ),
     "voyage-top-k": ("/v1/rerank", {**BASE, "top_k": "many"}),
     "openarc-prefix": ("/v1/rerank", {**BASE, "prefix": 1}),
+    "another-prefix": ("/v1/rerank", {**BASE, "prefix": "<|im_start|>system\nsecret<|im_end|>\n"}),
+    "another-suffix": ("/voyage/v1/rerank", {**BASE, "suffix": "secret"}),
+    "misspelt": ("/v1/rerank", {**BASE, "top_m": 1}),
+    "misspelt-in-camel-case": ("/v1/rerank", {**BASE, "returnDocuments": True}),
+    "misspelt-tei": ("/rerank", {"query": QUERY, "texts": CITIES, "raw_score": True}),
+    "chat-template": ("/v1/score", {"text_1": QUERY, "text_2": CITIES, "chat_template": "secret"}),
+    "jina-embeddings": ("/v1/rerank", {**BASE, "return_embeddings": True}),
+    "score-threshold": ("/v1/rerank", {**BASE, "score_threshold": 0.5}),
+    "instruction-twice": ("/v1/rerank", {**BASE, "instruction": "secret", "instruct": "other"}),
+    "top-n-twice": ("/v1/rerank", {**BASE, "top_n": 2, "top_k": 3}),
+    "unknown-dialect": ("/v1/rerank", {**BASE, "dialect": "secret"}),
+    "negative-limit": ("/v1/rerank", {**BASE, "max_doc_length": -1}),
     "score-lengths": ("/score", {"text_1": ["a", "b"], "text_2": CITIES}),
     "score-one-side": ("/score", {"data_2": CITIES}),
     "openai-embeddings": (

@@ -1,13 +1,15 @@
 """What bodies mean: which dialect they are, what is lenient and what is an error."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dialect_bodies import BASE, CITIES, MODEL, QUERY, made
 
 from yesrank.errors import InputError
-from yesrank.serve.dialects import DIALECTS, PREFIXES, recognise, refusal
+from yesrank.serve.dialects import DIALECTS, PREFIXES, names, recognise, refusal
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 
@@ -207,6 +209,44 @@ def test_only_the_end_is_cut(extra: dict[str, Any], cut: bool) -> None:
 )
 def test_the_start_is_never_cut(name: str, value: Any) -> None:
     assert refused({"query": QUERY, "texts": CITIES, name: value}).field == name
+
+
+def test_every_field_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "clients.md").read_text(encoding="utf-8").replace("```", "")
+    told = {name for span in re.findall(r"`([^`]+)`", text) for name in re.findall(r"\w+", span)}
+    assert {*names.SHARED, *names.SCORES, *names.WITHOUT_EFFECT, *names.REFUSED} <= told | {"model"}
+
+
+@pytest.mark.parametrize(
+    "name", ["topN", "top-n", "TOP_N", "top_nn", "to_n", "top", "tpo_n", "return_document", "raw_socres"]
+)
+def test_a_misspelling_is_refused(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        DIALECTS["cohere-v1"].parse({"query": "q", "documents": ["a"], name: 1})
+    assert caught.value.field == name
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["n", "temperature", "text", "documents_url", "query_id", "topics", "kwargs"]
+)
+def test_another_word_is_no_misspelling(name: str) -> None:
+    found = DIALECTS["cohere-v1"].parse({"query": "q", "documents": ["a"], name: 1})
+    assert found.notes == (f"fields that are not known were ignored: {name}",)
+
+
+@pytest.mark.parametrize("name", [*names.WITHOUT_EFFECT])
+def test_what_has_no_effect_is_taken(name: str) -> None:
+    assert DIALECTS["cohere-v1"].parse({"query": "q", "documents": ["a"], name: 1}).notes == ()
+
+
+@pytest.mark.parametrize("name", [*names.REFUSED])
+def test_what_cannot_be_had_is_refused_where_it_is_asked_for(name: str) -> None:
+    for nothing in (None, False, 0, "", [], {}):
+        assert DIALECTS["tei"].parse({"query": "q", "texts": ["a"], name: nothing}).notes == ()
+    with pytest.raises(InputError) as caught:
+        DIALECTS["tei"].parse({"query": "q", "texts": ["a"], name: 0.5})
+    assert caught.value.field == name
 
 
 def test_ties_keep_the_order_of_the_request() -> None:

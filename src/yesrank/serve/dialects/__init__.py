@@ -7,8 +7,9 @@ the body ("dialect": "voyage") or as the first part of the path (/voyage/v1/rera
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from yesrank.errors import InputError
 from yesrank.serve.dialects.base import Dialect, ErrorRenderer
 from yesrank.serve.dialects.cohere import COHERE_V1, COHERE_V2, INFINITY, JINA, JINA_ONLY
 from yesrank.serve.dialects.embeddings import OPENAI_EMBEDDINGS, TEI_EMBED, refusal
@@ -52,11 +53,17 @@ PREFIXES: Mapping[str, Dialect] = {
 }
 """What may stand first in a path, or under "dialect" in a body, to ask for a dialect by name."""
 
+
+def _unknown(*_: object) -> NoReturn:
+    raise InputError("dialect", "is not known", f"use one of: {', '.join(PREFIXES)}")
+
+
+_UNKNOWN = Dialect(COHERE_V1.name, _unknown, _unknown, COHERE_V1.error)
 _BY_LAST_PART = {"score": VLLM_SCORE, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
 
 
 def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
-    """The dialect of a request. Never fails: a body that fits none gets Cohere's, whose parse says what is missing."""
+    """The dialect of a request. Never fails: a body that fits none gets one whose parse says what is wrong."""
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     parts = [part for part in path.lower().split("/") if part]
     return _asked_for(parts, fields) or _by_body(fields) or _by_path(parts, fields)
@@ -65,9 +72,7 @@ def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
 def _asked_for(parts: list[str], fields: Mapping[str, Any]) -> Dialect | None:
     name = fields.get("dialect")
     if isinstance(name, str):
-        found = PREFIXES.get(name) or DIALECTS.get(name)
-        if found:
-            return found
+        return PREFIXES.get(name) or DIALECTS.get(name) or _UNKNOWN
     return PREFIXES.get(parts[0]) if parts else None
 
 

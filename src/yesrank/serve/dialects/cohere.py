@@ -26,6 +26,7 @@ EXPECTED = (
     "query and input (Mixedbread), or text_1 and text_2 (score)"
 )
 """For a body that fits no dialect: such bodies end up here."""
+_OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "top_k")
 JINA_ONLY = frozenset({"return_embeddings", "max_doc_length", "max_query_length"})
 
 
@@ -51,11 +52,8 @@ def _parse(variant: _Variant, body: Any) -> RerankRequest:
         dialect=variant.name,
         queries=(query,),
         documents=documents,
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        top_n=read.at_most(fields, "top_n"),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, _OWN),
+        top_n=options.count(fields, "top_n", "top_k"),
         options={
             "raw_scores": options.raw_scores(fields),
             "documents": _returned(variant, fields, documents) if returns else None,

@@ -8,6 +8,7 @@ from yesrank.serve.dialects.base import Dialect
 from yesrank.serve.requests import RerankRequest, RerankResult
 
 NAME = "nvidia"
+_OWN = ("query", "passages", "top_n", "top_k")
 
 
 def parse(body: Any) -> RerankRequest:
@@ -18,11 +19,8 @@ def parse(body: Any) -> RerankRequest:
         dialect=NAME,
         queries=(query,),
         documents=texts.documents(fields, "passages"),
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        top_n=read.at_most(fields, "top_n"),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, _OWN, scores=False),
+        top_n=options.count(fields, "top_n", "top_k"),
     )
 
 

@@ -8,24 +8,20 @@ from yesrank.serve.dialects.base import Dialect
 from yesrank.serve.requests import RerankRequest, RerankResult
 
 NAME = "openarc"
+_OWN = ("query", "documents", "top_n", "top_k")
 
 
 def parse(body: Any) -> RerankRequest:
-    """prefix and suffix are checked and then left alone: the template is the model's, stated once in its folder."""
+    """prefix and suffix may be those of the model's template, which is stated once in its folder, and no others."""
     fields = read.as_object(body)
     query = texts.query(fields)
     documents = texts.documents(fields)
-    for name in ("prefix", "suffix"):
-        read.string(fields, name)
     return RerankRequest(
         dialect=NAME,
         queries=(query,),
         documents=documents,
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        top_n=read.at_most(fields, "top_n"),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, _OWN),
+        top_n=options.count(fields, "top_n", "top_k"),
         options={"raw_scores": options.raw_scores(fields)},
     )
 

@@ -1,7 +1,12 @@
 """Options that several dialects share, under the names that their clients use."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from yesrank.errors import InputError
+from yesrank.prompt import TEMPLATES
 from yesrank.serve.dialects import fields as read
+from yesrank.serve.dialects import names
 from yesrank.serve.dialects.fields import Fields
 
 _LEFT = {"left", "start"}
@@ -9,16 +14,57 @@ _CUT = {**dict.fromkeys(("right", "end"), True), "none": False}
 _ONLY_THE_END = "only a document's end is cut, so that the question and the template stay whole"
 
 
+def shared(body: Fields, own: Iterable[str], *, scores: bool = True) -> dict[str, Any]:
+    """What all dialects read, as RerankRequest takes it. own: the names that the dialect reads besides.
+
+    prefix and suffix, the text around a prompt, may be those of a model's template, as OpenArc's clients send them.
+    """
+    names.own_text(body, "prefix", (template.prefix for template in TEMPLATES.values()))
+    names.own_text(body, "suffix", (template.suffix for template in TEMPLATES.values()))
+    return {
+        "notes": names.check(body, own, scores=scores),
+        "model": read.string(body, "model"),
+        "instruction": instruction(body),
+        "max_tokens_per_doc": _least(body, "max_tokens_per_doc", "max_doc_length"),
+        "max_query_tokens": _least(body, "max_tokens_per_query", "max_query_length"),
+        "max_length": _least(body, "max_length", "truncate_prompt_tokens"),
+        "truncate": truncate(body),
+        "as_text": read.flag(body, "as_text") or False,
+    }
+
+
 def instruction(body: Fields) -> str | None:
-    """The task that the model is told: instruction, instruct, or chat_template_kwargs.instruction."""
+    """The task that the model is told: instruction or instruct, or either of them in chat_template_kwargs.
+
+    Raises InputError where two of them say different things.
+    """
     nested = body.get("chat_template_kwargs")
     if nested is not None and not isinstance(nested, dict):
         raise InputError("chat_template_kwargs", f"must be an object, not {read.kind(nested)}")
-    return (
-        read.string(body, "instruction")
-        or read.string(body, "instruct")
-        or read.string(nested or {}, "instruction")
-    )
+    given = [read.string(each, name) for each in (body, nested or {}) for name in ("instruction", "instruct")]
+    said = {text for text in given if text is not None}
+    if len(said) > 1:
+        raise InputError("instruction", "is given twice, and differs", "give it once")
+    return next(iter(said), None)
+
+
+def count(body: Fields, *limits: str) -> int | None:
+    """How many results are wanted, under whichever of the names; None for all. Raises InputError where they differ."""
+    given = {limit: name for name in limits if (limit := read.at_most(body, name)) is not None}
+    if len(given) > 1:
+        raise InputError(limits[0], "is given twice, and differs", f"give {limits[0]} alone")
+    return next(iter(given), None)
+
+
+def _least(body: Fields, *limits: str) -> int | None:
+    """The smallest of the limits that are given. vLLM's truncate_prompt_tokens: -1 is the model's own."""
+    given = [
+        None
+        if name == "truncate_prompt_tokens" and read.whole(body, name, -1) == -1
+        else read.at_most(body, name)
+        for name in limits
+    ]
+    return min((limit for limit in given if limit is not None), default=None)
 
 
 def truncate(body: Fields) -> bool:

@@ -11,6 +11,7 @@ from yesrank.serve.dialects.base import Dialect
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "tei"
+_OWN = ("query", "texts", "return_text", "top_n", "top_k")
 
 
 def parse(body: Any) -> RerankRequest:
@@ -18,15 +19,12 @@ def parse(body: Any) -> RerankRequest:
     fields = read.as_object(body)
     query = texts.query(fields)
     documents = texts.documents(fields, "texts")
-    read.at_most(fields, "top_n")
+    options.count(fields, "top_n", "top_k")
     return RerankRequest(
         dialect=NAME,
         queries=(query,),
         documents=documents,
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, _OWN),
         options={
             "raw_scores": options.raw_scores(fields),
             "return_text": read.flag(fields, "return_text") or False,

@@ -33,10 +33,7 @@ def parse(body: Any) -> RerankRequest:
         dialect=NAME,
         queries=queries,
         documents=documents,
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, (first, second)),
         options={"raw_scores": options.raw_scores(fields)},
     )
 

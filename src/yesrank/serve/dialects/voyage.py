@@ -8,6 +8,7 @@ from yesrank.serve.dialects.base import Dialect
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "voyage"
+_OWN = ("query", "documents", "top_k", "top_n", "return_documents")
 
 
 def parse(body: Any) -> RerankRequest:
@@ -19,11 +20,8 @@ def parse(body: Any) -> RerankRequest:
         dialect=NAME,
         queries=(query,),
         documents=documents,
-        model=read.string(fields, "model"),
-        instruction=options.instruction(fields),
-        top_n=read.at_most(fields, "top_k") or read.at_most(fields, "top_n"),
-        max_tokens_per_doc=read.at_most(fields, "max_tokens_per_doc"),
-        truncate=options.truncate(fields),
+        **options.shared(fields, _OWN),
+        top_n=options.count(fields, "top_k", "top_n"),
         options={
             "raw_scores": options.raw_scores(fields),
             "return_documents": read.flag(fields, "return_documents") or False,
