@@ -18,7 +18,7 @@ UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Setting
 def head(path: str = "/v1/rerank", *more: bytes, length: int | None = len(BODY), verb: str = "POST") -> bytes:
     """The head of a request, with its empty line."""
     announced = b"" if length is None else b"Content-Length: %d\r\n" % length
-    return f"{verb} {path} HTTP/1.1\r\nHost: a\r\n".encode() + announced + b"".join(more) + b"\r\n"
+    return f"{verb} {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + announced + b"".join(more) + b"\r\n"
 
 
 def talk(server: Server, *parts: bytes, seconds: float = 5.0) -> tuple[list[int], str, bool]:

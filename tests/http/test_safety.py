@@ -68,7 +68,8 @@ def test_pages_of_elsewhere_change_nothing(locked: Server, server: Server) -> No
     answer = server.client.post(path, headers=stranger)
     assert (answer.status_code, answer.json()["message"]) == (
         403,
-        "pages of other origins may not load or unload models; allow it: --cors-origin",
+        "pages of other origins may not ask for this; "
+        "allow theirs: --cors-origin ORIGIN, or YESRANK_SERVE_CORS_ORIGINS",
     )
     own = {"Origin": f"http://{server.client.base_url.netloc.decode()}"}
     assert server.client.post(path, headers=own).status_code == 200
@@ -165,8 +166,8 @@ def test_slow_clients_are_let_go() -> None:
         server.wait_ready()
         begun = time.monotonic()
         with _connect(server) as silent, _connect(server) as headless, _connect(server) as bodyless:
-            headless.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: a\r\n")
-            bodyless.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+            headless.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: localhost\r\n")
+            bodyless.sendall(b"POST /v1/rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
             assert silent.recv(100) == b""
             assert headless.recv(100) == b""
             assert bodyless.recv(100).startswith(b"HTTP/1.1 408")
@@ -192,7 +193,7 @@ def test_work_of_a_client_that_left_is_dropped() -> None:
         scorer.scored.clear()
         body = json.dumps({"query": "q", "documents": [f"{number} " * 300 for number in range(200)]}).encode()
         with _connect(server) as client:
-            head = f"POST /v1/rerank HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = f"POST /v1/rerank HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
             client.sendall(head.encode() + body)
             wait_for(lambda: bool(scorer.scored))
         wait_for(lambda: '"status": 499' in server.log, 5)
@@ -280,6 +281,8 @@ def test_settings_flags_before_environment_before_defaults() -> None:
         ({"root_path": "x"}, {}, "root_path"),
         ({"cors_origins": ("a.example",)}, {}, "cors_origin"),
         ({}, {"YESRANK_SERVE_CORS_ORIGINS": "*,https://a.example/"}, "cors_origin"),
+        ({"allowed_hosts": ("http://a.example",)}, {}, "allowed_host"),
+        ({"allowed_hosts": ("a.example:80",)}, {}, "allowed_host"),
         ({"max_documents": 0}, {}, "max_documents"),
     ],
 )

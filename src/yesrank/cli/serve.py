@@ -69,6 +69,14 @@ def serve(
             help="Web origin that may call from a browser, or *; none if not set.",
         ),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host",
+            metavar="NAME",
+            help="Name that clients reach the server by, such as a proxy's, or *; may be given several times.",
+        ),
+    ] = None,
     max_queue_tokens: Annotated[
         int | None, typer.Option("--max-queue-tokens", help="Tokens that may wait; more are answered 429.")
     ] = None,
@@ -120,6 +128,7 @@ def serve(
         "port": port,
         "api_keys": keys or None,
         "cors_origins": tuple(cors_origin or ()) or None,
+        "allowed_hosts": tuple(allowed_host or ()) or None,
         "device": device,
         "precision": precision and precision.value,
         "engine": engine and engine.value,

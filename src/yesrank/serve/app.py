@@ -9,7 +9,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from yesrank.serve import failures, models
 from yesrank.serve.auth import Keys
+from yesrank.serve.hosts import Hosts
 from yesrank.serve.middleware import Frame, Gate
+from yesrank.serve.origins import Origins
 from yesrank.serve.pool import ModelSpec, PoolOptions
 from yesrank.serve.routes import router
 from yesrank.serve.service import Service
@@ -41,11 +43,19 @@ def create_app(
         lifespan=_lifespan,
         docs_url=None,  # our own page: the usual one loads its scripts from another machine
         redoc_url=None,
+        redirect_slashes=False,  # paths come without them; a redirect would repeat whatever Host the client sent
     )
     app.state.service = service
     failures.install(app)
     app.include_router(router())
-    app.add_middleware(Gate, keys=Keys(settings.api_keys))
+    hosts = Hosts(
+        settings.host,
+        settings.allowed_hosts,
+        on_loopback=settings.on_loopback,
+        keys=bool(settings.api_keys),
+    )
+    origins = Origins(settings.cors_origins, hosts)
+    app.add_middleware(Gate, keys=Keys(settings.api_keys), hosts=hosts, origins=origins)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -8,6 +8,8 @@ from starlette.datastructures import Headers
 
 OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/ping"})
 """What needs no key: probes of an orchestrator, which have none. They say nothing about models or texts."""
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+"""Where keys come."""
 
 
 class Keys:

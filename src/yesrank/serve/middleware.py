@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yesrank.serve.auth import OPEN_PATHS, Keys
 from yesrank.serve.dialects import Dialect, recognise
+from yesrank.serve.hosts import Hosts, name_of
 from yesrank.serve.logs import Line, log_crash, log_request
 from yesrank.serve.metrics import Metrics
+from yesrank.serve.origins import Origins
 from yesrank.serve.page import is_public
 
 CLIENT_GONE = 499
@@ -23,6 +25,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ABSOLUTE = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 """Clients that take the server for a proxy send whole URLs; RFC 9112, 3.2.2 wants them answered."""
 _PART = 64 * 1024
+_QUESTIONS = ("GET", "HEAD", "OPTIONS")
+_FOREIGN_HOST = "the Host header names a server that this one is not known to be"
+_ALLOW_HOST = "allow the name: --allowed-host NAME, or YESRANK_SERVE_ALLOWED_HOSTS"
+_FOREIGN_ORIGIN = "pages of other origins may not ask for this"
+_ALLOW_ORIGIN = "allow theirs: --cors-origin ORIGIN, or YESRANK_SERVE_CORS_ORIGINS"
 _INTERNAL = "the server made a mistake on this request; its log has more under the request id"
 
 
@@ -99,13 +106,13 @@ class Frame:
 
 
 class Gate:
-    """Checks keys, so that no route can forget to, and answers where something crashed.
+    """Checks who asks, so that no route can forget to, and answers where something crashed.
 
     It stands within what adds CORS headers: a browser hides a refusal that lacks them from the page's own code.
     """
 
-    def __init__(self, app: ASGIApp, *, keys: Keys) -> None:
-        self._app, self._keys = app, keys
+    def __init__(self, app: ASGIApp, *, keys: Keys, hosts: Hosts, origins: Origins) -> None:
+        self._app, self._keys, self._hosts, self._origins = app, keys, hosts, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; anything but HTTP is passed on."""
@@ -114,16 +121,30 @@ class Gate:
             return
         record: Record = scope["state"]["record"]
         try:
-            if _needs_key(scope) and not self._keys.allow(Headers(scope=scope)):
-                await _unauthorised(record)(scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
+            refusal = self._refusal(scope, record)
+            await (refusal or self._app)(scope, receive, send)
         except Exception as error:  # whatever it is, the client gets an answer, and the server goes on
             log_crash(record.id, error)
             record.line.error = type(error).__name__
             if not record.line.status:
                 await _error(record, 500, _INTERNAL)(scope, receive, send)
             record.line.status = 500
+
+    def _refusal(self, scope: Scope, record: Record) -> JSONResponse | None:
+        headers, path = Headers(scope=scope), local_path(scope)
+        host = headers.get("host")
+        if host:  # clients of HTTP/1.0 may send none; browsers always do
+            name = name_of(host)
+            if name is None:
+                return _refused(record, "BadHost", 400, "the Host header is not a name or an address")
+            if not self._hosts.allow(name):
+                return _refused(record, "ForeignHost", 403, _FOREIGN_HOST, _ALLOW_HOST)
+        if _needs_key(scope) and not self._keys.allow(headers):
+            return _unauthorised(record)
+        changes = path.endswith(("/load", "/unload"))
+        if scope["method"] not in _QUESTIONS and not self._origins.allow(headers, changes=changes):
+            return _refused(record, "ForeignOrigin", 403, _FOREIGN_ORIGIN, _ALLOW_ORIGIN)
+        return None
 
 
 def _needs_key(scope: Scope) -> bool:
@@ -175,11 +196,14 @@ async def _send_in_parts(send: Send, message: Message) -> None:
     await send({**message, "body": body[begin:]} if begin else message)
 
 
+def _refused(record: Record, kind: str, status: int, message: str, hint: str | None = None) -> JSONResponse:
+    record.line.error = kind
+    return _error(record, status, message, hint)
+
+
 def _unauthorised(record: Record) -> JSONResponse:
-    record.line.error = "Unauthorized"
-    response = _error(
-        record, 401, "an API key is missing or wrong", "send Authorization: Bearer KEY, or x-api-key"
-    )
+    message, hint = "an API key is missing or wrong", "send Authorization: Bearer KEY, or x-api-key"
+    response = _refused(record, "Unauthorized", 401, message, hint)
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
+from yesrank.serve.hosts import name_of
 from yesrank.store.entry import ENGINES
 
 PREFIX, KEYS_VARIABLE = "YESRANK_SERVE_", "YESRANK_API_KEYS"
@@ -28,9 +29,10 @@ _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#\s]+", re.IGNORECASE)
 class Settings:
     """How a server listens, whom it answers, what it refuses. Sizes in bytes, times in seconds.
 
-    names: models or folders to serve; none means all that are stored. device, precision, engine,
-    variant: instead of a stored model's own. max_documents, max_characters: of one request, the latter over its
-    documents and queries; max_document_characters: of one document, far above what any model reads of it.
+    allowed_hosts: names that the server is reached by, see hosts.py. names: models or folders to serve; none means all
+    that are stored. device, precision, engine, variant: instead of a stored model's own. max_documents,
+    max_characters: of one request, the latter over its documents and queries; max_document_characters: of one document,
+    far above what any model reads of it.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
     for its headers. send_timeout: in which a client must take something of its answer. drain_timeout: for accepted
     work after SIGTERM. idle_unload: None keeps models loaded.
@@ -42,6 +44,7 @@ class Settings:
     port: int = 8000
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     device: str | None = None
     precision: str | None = None
     engine: str | None = None
@@ -98,6 +101,15 @@ class Settings:
                     "cors_origin",
                     f"{origin!r} is not a web origin",
                     "such as https://example.org, without a path",
+                )
+        for host in self.allowed_hosts:
+            if host != "*" and name_of(host.removeprefix("*.")) != host.removeprefix("*.").lower().rstrip(
+                "."
+            ):
+                raise InputError(
+                    "allowed_host",
+                    f"{host!r} is not a name",
+                    "such as rank.example.org or *.example.org, without scheme and port",
                 )
         if any(
             not key.isascii() or not key.isprintable() or len(key) < _SHORTEST_KEY for key in self.api_keys
