@@ -59,6 +59,14 @@ def tokenizer_json(request: pytest.FixtureRequest) -> str:
     return REAL_TOKENIZER.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def hashes_of_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps the tests' files out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YESRANK_HASHES", str(tmp_path_factory.mktemp("hashes") / "hashes.sqlite"))
+        yield
+
+
 @pytest.fixture
 def fake_reranker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[WordOverlapReranker]]:
     """Puts the stand-in where the command line looks for Reranker."""

@@ -12,7 +12,6 @@ from small_collection import OverlapScorer, contender, write_folder
 from yesrank.errors import InputError
 from yesrank.evaluate import Collection, Evaluation, ScoreStore, bm25, evaluate, read_folder, reranking, words
 from yesrank.evaluate.bounds import broken, parse_bound
-from yesrank.evaluate.contender import folder_hash
 from yesrank.evaluate.gate import compare
 from yesrank.evaluate.measures import measure
 from yesrank.evaluate.report import render
@@ -202,14 +201,6 @@ def test_a_query_that_is_too_long_is_named(small: Collection, store: ScoreStore)
     with pytest.raises(InputError, match="queries: 'q2': query: takes 99 tokens") as caught:
         evaluated(small, store, SlowScorer(small.queries["q2"]))
     assert caught.value.hint == "shorten it"
-
-
-def test_external_weights_belong_to_a_model(tmp_path: Path) -> None:
-    hashes = set()
-    for name in ("model.onnx", "model.onnx_data", "model.onnx_data_1", "model.onnx.data"):
-        (tmp_path / name).write_bytes(b"other weights")
-        hashes.add(folder_hash(tmp_path))
-    assert len(hashes) == 4
 
 
 def test_no_store_without_contenders(small: Collection) -> None:

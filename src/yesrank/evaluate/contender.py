@@ -1,22 +1,21 @@
 """A model as it takes part in an evaluation: how to open it, and all that its scores depend on."""
 
-import hashlib
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from yesrank.manifest import FILE, sha256
 from yesrank.models.engines import engine_for
-from yesrank.models.folder import ModelFolder, open_model
+from yesrank.models.folder import open_model
+from yesrank.models.integrity import fingerprint
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
 from yesrank.store import Entry
 from yesrank.types import EngineInfo, PairScores
 
-# what numbers depend on, in a folder without a manifest
-_WEIGHING = (".bin", ".xml", ".safetensors", ".onnx", ".json", ".jinja")
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "reference": "numpy"}
 
 
 class Scorer(Protocol):
@@ -43,8 +42,12 @@ class Contender:
 
 
 def contender(entry: Entry, label: str) -> Contender:
-    """A stored name or a folder as a contender. Reads the whole folder where it has no manifest. Raises ModelError."""
+    """A stored name or a folder as a contender. Its files are read whole the first time. Raises ModelError.
+
+    The key of its scores is what is in them, not what a manifest says of them.
+    """
     folder = open_model(entry.path)
+    engine = entry.engine or engine_for(folder, entry.variant)
 
     def opened() -> Reranker:
         return Reranker(
@@ -59,17 +62,34 @@ def contender(entry: Entry, label: str) -> Contender:
         )
 
     settings = {
-        "model": folder_hash(folder.path),
+        **decided_by(folder.path, engine, entry.variant),
         "device": entry.device,
         "precision": entry.precision,
         **_chosen(entry),
         "template": entry.template or folder.template.name,
         "instruction": DEFAULT_INSTRUCTION if entry.instruction is None else entry.instruction,
         "max_length": entry.max_length or folder.max_length,
-        # another version may compute other logits, and a gate must see that
-        "versions": {name: version(name) for name in ("yesrank", _package(entry, folder))},
     }
     return Contender(label, settings, opened)
+
+
+def decided_by(folder: Path, engine: str, variant: str | None) -> dict[str, object]:
+    """What a folder's numbers depend on besides options: the content of its files, who computes, and on what.
+
+    Another version, or another processor, may compute other logits, and a gate must see that. Raises ModelError.
+    """
+    return {
+        "model": fingerprint(folder, engine, variant),
+        "versions": {name: version(name) for name in ("yesrank", "tokenizers", _PACKAGES[engine])},
+        "processor": _processor(),
+    }
+
+
+def decided_by_running(reranker: Reranker) -> dict[str, object]:
+    """The same of a model that is loaded."""
+    engine = reranker.info.engine.partition("-")[0]
+    variant = reranker.info.precision if engine == "onnx" else None
+    return decided_by(reranker.folder.path, engine, variant)
 
 
 def _chosen(entry: Entry) -> dict[str, str]:
@@ -78,18 +98,11 @@ def _chosen(entry: Entry) -> dict[str, str]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def _package(entry: Entry, folder: ModelFolder) -> str:
-    return {"onnx": "onnxruntime"}.get(entry.engine or engine_for(folder, entry.variant), "openvino")
-
-
-def folder_hash(folder: Path) -> str:
-    """SHA-256 of the manifest, which holds the hashes of all files; without one, of the files themselves."""
-    manifest = folder / FILE
-    if manifest.is_file():
-        return sha256(manifest)
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        # external weights are model.onnx_data, model.onnx_data_1 or model.onnx.data
-        if (path.suffix in _WEIGHING or ".onnx" in path.name) and path.is_file():
-            digest.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
-    return digest.hexdigest()
+def _processor() -> str:
+    """Architecture and name, as far as the system tells them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{platform.machine()} {names[0] if names else platform.processor()}".strip()

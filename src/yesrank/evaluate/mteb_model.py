@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from yesrank.errors import MissingExtra
-from yesrank.evaluate.contender import folder_hash
+from yesrank.evaluate.contender import decided_by_running
 from yesrank.evaluate.mteb_scores import kept_logits
 from yesrank.evaluate.scorestore import ScoreStore
 from yesrank.manifest import Manifest
@@ -159,7 +159,7 @@ class MtebReranker:
         folder, info = self.reranker.folder, self.reranker.info
         facts: dict[str, Any] = {
             "name": self._name or f"yesrank/{_short_name(folder.manifest, folder.path)}",
-            "revision": _revision(folder.manifest, folder.path),
+            "revision": _revision(self.reranker),
             "max_tokens": folder.limit,
             "embed_dim": info.hidden_size,
             "memory_usage_mb": round(info.weights_bytes / 2**20, 1),
@@ -203,10 +203,11 @@ def _short_name(manifest: Manifest | None, path: Path) -> str:
     return f"{manifest.source.rstrip('/').rsplit('/', 1)[-1]}-{manifest.weights}"
 
 
-def _revision(manifest: Manifest | None, path: Path) -> str:
+def _revision(reranker: Reranker) -> str:
     """The checkpoint's commit; where it is not known, a hash of the weights, so that results are never mixed up."""
+    manifest = reranker.folder.manifest
     if manifest is not None and manifest.revision:
         return manifest.revision
     if manifest is not None and manifest.source_files:
         return hashlib.sha256("".join(sorted(manifest.source_files.values())).encode()).hexdigest()[:12]
-    return folder_hash(path)[:12]
+    return str(decided_by_running(reranker)["model"])[:12]

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import version
 
 import numpy as np
 
-from yesrank.evaluate.contender import folder_hash
+from yesrank.evaluate.contender import decided_by_running
 from yesrank.evaluate.scorestore import Scored, ScoreStore
 from yesrank.models.reranker import Reranker
 from yesrank.types import FloatArray, Progress
@@ -47,14 +46,13 @@ def _settings(reranker: Reranker, instruction: str) -> Mapping[str, object]:
     """All that a logit depends on besides the two texts."""
     info = reranker.info
     return {
-        "model": folder_hash(reranker.folder.path),
+        **decided_by_running(reranker),
         "device": info.device,
         "engine": info.engine,
         "ran": info.precision,
         "template": reranker.template.name,
         "max_length": reranker.max_length,
         "instruction": instruction,
-        "versions": {name: version(name) for name in ("yesrank", "openvino")},
     }
 
 

@@ -5,6 +5,7 @@ from yesrank.engine.base import Engine
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
 from yesrank.models.folder import ModelFolder
+from yesrank.models.integrity import opened_checked, weights_files
 
 ENGINES = ("openvino", "onnx", "reference")
 
@@ -32,15 +33,25 @@ def open_engine(
     engine: str | None = None,
     variant: str | None = None,
 ) -> Engine:
-    """The engine for a folder; the options are as for Reranker. Raises InputError, ModelError or EngineError."""
+    """The engine for a folder; the options are as for Reranker. Raises InputError, ModelError or EngineError.
+
+    Its files are compared with the hashes that are known of them (see integrity): the first time as a whole.
+    """
     chosen = engine or engine_for(folder, variant)
     if chosen not in ENGINES:
         raise InputError("engine", f"{chosen!r} is not known", f"use one of: {', '.join(ENGINES)}")
     if variant is not None and chosen != "onnx":
         raise InputError("variant", "only ONNX files have variants", "leave it out, or use the engine onnx")
-    if chosen == "reference":
+    names = weights_files(folder.path, chosen, variant)
+    return opened_checked(
+        folder.path, folder.manifest, names, lambda: _open(folder, chosen, device, precision, variant)
+    )
+
+
+def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant: str | None) -> Engine:
+    if engine == "reference":
         return ReferenceEngine(Checkpoint(folder.path))
-    if chosen == "onnx":
+    if engine == "onnx":
         return _open_onnx(folder, device, precision, variant)
     if folder.kind != "openvino":
         raise ModelError(

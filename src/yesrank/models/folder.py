@@ -10,6 +10,7 @@ from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.manifest import Manifest, check_files, read_manifest, without_absent_variants
+from yesrank.models.integrity import check_beside
 from yesrank.prompt import Template, template_named
 from yesrank.qwen3 import Qwen3Config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
@@ -53,7 +54,10 @@ def builtin_checkpoint() -> Path:
 
 
 def open_model(model: str | Path | None = None) -> ModelFolder:
-    """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError."""
+    """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError.
+
+    Every file is compared with the manifest: the weights by their size only, until an engine opens them.
+    """
     path = builtin_folder() if model is None else Path(model).expanduser()
     if not path.is_dir():
         raise ModelNotFound(
@@ -62,7 +66,9 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         )
     manifest = read_manifest(path)
     if manifest is not None:
-        check_files(path, without_absent_variants(path, manifest))
+        here = without_absent_variants(path, manifest)
+        check_files(path, here)
+        check_beside(path, here)
     config = Qwen3Config.from_folder(path)
     encoder = PromptEncoder.from_folder(path)
     limit = min(LIMIT, config.max_position_embeddings)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yesrank.errors import InputError, ModelNotFound, YesrankError
 from yesrank.store import hub
@@ -12,6 +13,9 @@ from yesrank.store.entry import Entry
 from yesrank.store.places import folder_for, is_folder
 from yesrank.store.resolve import HUB_ID
 from yesrank.store.store import Store, without_taken_aliases
+
+if TYPE_CHECKING:
+    from yesrank.models.folder import ModelFolder
 
 DEFAULT_WEIGHTS = "int8"
 
@@ -184,6 +188,7 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
     _check_model(entry, kind)
+    _check_weights(model, entry)
     return store.add(entry)
 
 
@@ -241,3 +246,12 @@ def _check_model(entry: Entry, kind: str) -> None:
     from yesrank.engine.openvino.files import check_ir
 
     check_ir(entry.path)
+
+
+def _check_weights(model: "ModelFolder", entry: Entry) -> None:
+    """Reads the weights once, so that a damaged model gets no name. Raises ModelError."""
+    from yesrank.models.engines import engine_for
+    from yesrank.models.integrity import check_contents, weights_files
+
+    engine = entry.engine or engine_for(model, entry.variant)
+    check_contents(model.path, model.manifest, weights_files(model.path, engine, entry.variant))
