@@ -44,6 +44,15 @@ def small_tokenizer_json() -> str:
     return str(tokenizer.to_str())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_names_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The default model is the built-in one, whatever whoever runs the tests has stored."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("YESRANK_CONFIG", str(tmp_path_factory.mktemp("names") / "models.toml"))
+        patched.delenv("YESRANK_MODEL", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_tokenizer() -> str:
     return small_tokenizer_json()

@@ -31,7 +31,7 @@ from yesrank.errors import (
 )
 
 if TYPE_CHECKING:
-    from yesrank.models.reranker import Reranker
+    from yesrank.store.reranker import Reranker
     from yesrank.types import EngineInfo, Hit, PairScores, Ranking
 
 telemetry.off()  # every module below imports this one first, and the libraries that send reports after it
@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 _LAZY = {  # numpy and OpenVINO are loaded when they are first needed, so that `yesrank --help` is quick
-    "Reranker": "yesrank.models.reranker",
+    "Reranker": "yesrank.store.reranker",
     "EngineInfo": "yesrank.types",
     "Hit": "yesrank.types",
     "PairScores": "yesrank.types",

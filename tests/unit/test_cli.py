@@ -114,7 +114,7 @@ def test_table(fake_reranker: type[WordOverlapReranker]) -> None:
     assert " 1 " in lines[1]
     assert len(lines) == 1 + len(DOCUMENTS)
     assert "\x1b" not in done.stdout
-    assert "built-in model" in done.stderr
+    assert "builtin, the small one" in done.stderr
 
 
 def test_long_documents_are_cut_to_the_width_and_truncation_is_marked(
@@ -175,7 +175,7 @@ def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tm
             "top_n": 1,
         }
     ]
-    assert "built-in" not in done.stderr
+    assert "builtin" not in done.stderr
 
 
 def test_the_model_may_come_from_the_environment(

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 from stand_ins import WordOverlapReranker
 from typer.testing import CliRunner, Result
 
+from yesrank import Reranker
 from yesrank.cli.main import app
 from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace
 from yesrank.store import Store
@@ -151,6 +153,54 @@ def test_a_stored_name_brings_its_settings_and_options_go_before_them(
     assert stored["model"] == folders["int8"].resolve()
     assert isinstance(invoke("rerank", "--model", "mime", "q", "d").exception, ModelNotFound)
     assert json.loads(done("inspect", "m", "--json").stdout)["problems"] == []
+
+
+def test_the_model_that_ran_is_named_last(
+    folders: dict[str, Path], fake_reranker: type[WordOverlapReranker]
+) -> None:
+    def last(*arguments: str) -> str:
+        return done(*arguments).stderr.splitlines()[-1]
+
+    assert "builtin, the small one" in last("rerank", "q", "d")
+    assert "it is the default model" in done("add", "mine", "--model-path", str(folders["int8"])).stderr
+    assert "mine stays the default" in done("add", "other", "--model-path", str(folders["bf16"])).stderr
+    assert last("rerank", "q", "d") == f"model: mine ({folders['int8'].resolve()}, f32)"
+    assert "builtin" in last("rerank", "q", "d", "--model", "builtin")
+    assert "default: other" in done("default", "other").stdout
+    assert json.loads(done("default", "--json").stdout)["name"] == "other"
+    assert json.loads(done("rerank", "q", "d", "--json").stdout)["model"] == "other"
+    assert [call["model"] for call in fake_reranker.calls][-1] == folders["bf16"].resolve()
+    assert json.loads(done("list", "--json").stdout)["default"] == "other"
+    assert "other (" in last("demo")
+
+
+def test_the_list_fits_into_80_columns(folders: dict[str, Path]) -> None:
+    done("add", "a-rather-long-name-of-a-model-that-somebody-gave", "--model-path", str(folders["int8"]))
+    result = CliRunner().invoke(app, ["list"], env={"COLUMNS": "80", "NO_COLOR": "1"})
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["name", "size", "added", "weights", "runs", "on", "from"]
+    assert lines[1].startswith("*  a-rather-long")
+    assert date.today().isoformat() in lines[1]
+
+
+def test_python_opens_a_model_by_its_name(
+    folders: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("add", "mine", "--model-path", str(folders["int8"]), "--max-length", "99", "--alias", "m")
+    for name, length in (("m", 99), (str(folders["int8"]), None), ("builtin", None), (None, None)):
+        with Reranker(name) as reranker:
+            assert length in (None, reranker.max_length)
+            assert reranker.folder.path.name == ("builtin" if name in ("builtin", None) else "int8")
+    with Reranker("mine", max_length=50) as reranker:
+        assert reranker.max_length == 50
+    with pytest.raises(ModelNotFound, match="did you mean mine"):
+        Reranker("mime")
+    monkeypatch.chdir(home)
+    (home / "mine").symlink_to(folders["bf16"])
+    with pytest.warns(UserWarning, match="the folder is used") as warned, Reranker("mine") as reranker:
+        assert reranker.folder.path == Path("mine")
+    assert warned[0].filename == __file__
 
 
 def test_a_full_disk_is_found_before_the_download_and_named_after_it(

@@ -12,6 +12,7 @@ import pytest
 
 from yesrank.errors import InputError, ModelError, ModelNotFound
 from yesrank.store import BUILTIN, Entry, Store, builtin_entry, config_file, models_folder, resolve, toml
+from yesrank.store.resolve import from_address
 
 FULL = Entry(
     "acme/Tiny-0.1_b",
@@ -114,6 +115,8 @@ MODEL = '[models.a]\npath = "/a"\nadded = 2026-01-31\n'
         (MODEL + MODEL.replace(".a", ".b") + 'aliases = ["a"]\n', 7, "'a' is a name of 'a' already"),
         (MODEL.replace(".a", ".builtin"), 1, "'builtin' is a name of 'the package' already"),
         (MODEL + MODEL, 4, "not valid TOML"),
+        ("format = 1\ndefault = 3\n", 2, "default must be the name"),
+        ('format = 1\ndefault = "b"\n' + MODEL, 2, "default is 'b', and no model has that name"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line_and_kept(
@@ -156,7 +159,7 @@ def test_a_link_stays_a_link_and_the_mode_stays(store: Store, tmp_path: Path) ->
     store.path.symlink_to(real)
     store.add(FULL)
     assert store.path.is_symlink()
-    assert toml.read(real) == (FULL,)
+    assert toml.read(real) == toml.Contents((FULL,))
     assert real.stat().st_mode & 0o777 == 0o600
 
 
@@ -217,15 +220,29 @@ def test_a_killed_writer_leaves_the_old_file_and_no_lock(store: Store) -> None:
 # resolve
 
 
-def test_a_folder_goes_before_a_name(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_folder_goes_before_a_name_and_says_so(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.add(FULL)
     monkeypatch.chdir(tmp_path)
-    assert resolve("tiny", store) == FULL
+    said: list[str] = []
+    assert resolve("tiny", store, said.append) == FULL
     (tmp_path / "tiny").mkdir()
-    assert resolve("tiny", store).path == Path("tiny")
+    assert resolve("tiny", store, said.append) == FULL  # no model is in that folder
+    assert resolve("./tiny", store, said.append).path == Path("tiny")
+    assert said == []
+    (tmp_path / "tiny" / "config.json").touch()
+    assert resolve("tiny", store, said.append).path == Path("tiny")
+    assert "tiny is a folder here and the name of " in said[0]
     odd = tmp_path / "my model (1)"
     odd.mkdir()
     assert resolve(odd, store).name == "my-model-1-"
+
+
+def test_a_folder_is_opened_where_the_file_of_names_is_broken(store: Store, tmp_path: Path) -> None:
+    store.path.parent.mkdir()
+    store.path.write_text("?")
+    assert resolve(tmp_path, store).path == tmp_path
 
 
 def test_the_model_of_the_package(store: Store) -> None:
@@ -233,13 +250,51 @@ def test_the_model_of_the_package(store: Store) -> None:
     assert resolve(None, store).path.name == "builtin"
 
 
+def test_the_default_is_the_first_until_one_is_chosen(store: Store) -> None:
+    assert store.default() == builtin_entry()
+    second = Entry("second", HERE)
+    store.add(FULL)
+    store.add(second)
+    assert resolve(None, store) == store.default() == FULL
+    assert store.set_default("second") == store.default() == second
+    store.add(replace(FULL, device="CPU"), replace=True)
+    assert store.default() == second
+    store.remove("second")
+    assert store.default().name == FULL.name
+    assert store.set_default("builtin") == store.default() == builtin_entry()
+    assert store.set_default("tiny").name == FULL.name
+    assert toml.read(store.path).default == FULL.name
+    with pytest.raises(ModelNotFound):
+        store.set_default("nothing")
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://huggingface.co/acme/tiny", ("acme/tiny", None)),
+        ("huggingface.co/acme/tiny/", ("acme/tiny", None)),
+        ("https://hf.co/acme/tiny/tree/v1.0", ("acme/tiny", "v1.0")),
+        ("https://huggingface.co/acme/tiny?library=openvino", ("acme/tiny", None)),
+        ("https://huggingface.co/acme/tiny/blob/main/config.json", ("acme/tiny", None)),
+        ("acme/tiny", ("acme/tiny", None)),
+        ("https://huggingface.co/datasets/acme/tiny", ("https://huggingface.co/datasets/acme/tiny", None)),
+        ("https://example.org/acme/tiny", ("https://example.org/acme/tiny", None)),
+    ],
+)
+def test_the_address_of_a_model_of_the_hub(address: str, found: tuple[str, str | None]) -> None:
+    assert from_address(address) == found
+
+
 def test_what_is_not_there_names_what_is_near(store: Store) -> None:
     store.add(FULL)
     with pytest.raises(ModelNotFound, match="did you mean tiny") as caught:
         resolve("tinny", store)
     assert "yesrank list" in str(caught.value)
-    with pytest.raises(ModelNotFound, match=r"yesrank pull Qwen/Qwen3-Reranker-0\.6B"):
-        resolve("Qwen/Qwen3-Reranker-0.6B", store)
+    for model in ("Qwen/Qwen3-Reranker-0.6B", "https://huggingface.co/Qwen/Qwen3-Reranker-0.6B"):
+        with pytest.raises(ModelNotFound, match=r"yesrank pull Qwen/Qwen3-Reranker-0\.6B"):
+            resolve(model, store)
+    with pytest.raises(ModelNotFound, match="yesrank pull OWNER/NAME"):
+        resolve("https://example.org/model", store)
     for name in ("", "x" * 5000, "a\0b"):
         with pytest.raises(ModelNotFound):
             resolve(name, store)

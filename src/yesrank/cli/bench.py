@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
+from yesrank.cli.opening import find, name_model
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
@@ -36,9 +37,8 @@ def bench(
 ) -> None:
     """Measure documents a second, latency, memory and load time on made-up documents."""
     from yesrank.bench import bench as run
-    from yesrank.store import resolve
 
-    entry = resolve(model).overridden(device=device, precision=precision, engine=engine, variant=variant)
+    entry = find(model).overridden(device=device, precision=precision, engine=engine, variant=variant)
     result = run(
         str(entry.path),
         device=entry.device,
@@ -54,6 +54,7 @@ def bench(
         output.show_json(asdict(result))
     else:
         _show(result)
+    name_model(entry, result.engine.precision)
 
 
 def _show(result: "BenchResult") -> None:

@@ -5,9 +5,9 @@ from importlib.resources import files
 from typing import Any
 
 from yesrank.cli import output
+from yesrank.cli.opening import find, name_model, open_reranker, overridden
 from yesrank.cli.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
 from yesrank.cli.ranking import as_data, as_table
-from yesrank.cli.rerank import open_reranker
 from yesrank.documents import Passage
 
 
@@ -20,7 +20,8 @@ def demo(
     """Rank the passages of a few built-in questions, to see what a reranker does."""
     answers: list[dict[str, Any]] = []
     right = 0
-    with open_reranker(model, device, precision) as reranker:
+    entry = overridden(find(model), device=device, precision=precision)
+    with open_reranker(entry) as reranker:
         for question in questions():
             query, texts = question["query"], question["documents"]
             ranking = reranker.rank(query, texts)
@@ -38,6 +39,7 @@ def demo(
         output.show(
             f"✓ marks the passage that answers the question; it came first in {right} of {len(questions())}."
         )
+    name_model(entry)
 
 
 def questions() -> list[dict[str, Any]]:

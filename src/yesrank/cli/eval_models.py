@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def named(given: Sequence[str] | None) -> Sequence[str | None]:
-    """What --model says, else YESRANK_MODEL, else None for the built-in model."""
+    """What --model says, else YESRANK_MODEL, else None for the default model."""
     return given or (os.environ.get("YESRANK_MODEL") or None,)
 
 

@@ -34,7 +34,7 @@ ModelsOption = Annotated[
         "--model",
         "-m",
         metavar="NAME|FOLDER[@PRECISION|@VARIANT]",
-        help="A model; may be given again. Without it YESRANK_MODEL, else the built-in small model.",
+        help="A model; may be given again. Without it YESRANK_MODEL, else what yesrank default shows.",
     ),
 ]
 PrecisionsOption = Annotated[

@@ -9,6 +9,7 @@ import typer
 from yesrank.cli.add import add
 from yesrank.cli.bench import bench
 from yesrank.cli.convert import convert
+from yesrank.cli.default import default
 from yesrank.cli.demo import demo
 from yesrank.cli.doctor import doctor
 from yesrank.cli.eval import eval as evaluate
@@ -44,6 +45,7 @@ for verb in (
     add,
     pull,
     list_names,
+    default,
     remove,
     serve,
 ):

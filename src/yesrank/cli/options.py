@@ -49,7 +49,7 @@ ModelOption = Annotated[
         envvar="YESRANK_MODEL",
         show_envvar=False,
         metavar="NAME|FOLDER",
-        help="Stored name or model folder; without it YESRANK_MODEL, else the built-in small model.",
+        help="Stored name, model folder or builtin; without it YESRANK_MODEL, else what yesrank default shows.",
     ),
 ]
 DeviceOption = Annotated[

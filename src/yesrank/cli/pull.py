@@ -96,11 +96,21 @@ def steps() -> Iterator["Steps"]:
 
 def show_entry(entry: "Entry", what: str, *, as_json: bool) -> None:
     """One line about an entry on stdout, and what may come next on stderr."""
+    from yesrank.store import Store
+
+    default = Store().default().name
     if as_json:
-        output.show_json({"name": entry.name, "status": what, **plain(entry)})
+        output.show_json(
+            {"name": entry.name, "status": what, "default": default == entry.name, **plain(entry)}
+        )
         return
     output.show(f"{what}: {entry.name} ({entry.path})")
-    output.note(f"next: yesrank rerank --model {entry.name} QUERY DOC ...")
+    if default == entry.name:
+        output.note("it is the default model, which runs where none is named")
+        output.note("next: yesrank rerank QUERY DOC ...")
+    else:
+        output.note(f"next: yesrank rerank --model {entry.name} QUERY DOC ...")
+        output.note(f"{default} stays the default; to change it: yesrank default {entry.name}")
 
 
 def plain(entry: "Entry") -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`yesrank rerank`: documents in the order of their probability of being a yes."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,15 +14,14 @@ from yesrank.cli.documents import (
     TextOption,
     read_documents,
 )
+from yesrank.cli.opening import find, name_model, open_reranker, overridden
 from yesrank.cli.options import (
     DeviceOption,
-    EngineName,
     EngineOption,
     InstructionOption,
     JsonOption,
     MaxLengthOption,
     ModelOption,
-    Precision,
     PrecisionOption,
     TemplateOption,
     VariantOption,
@@ -30,14 +29,6 @@ from yesrank.cli.options import (
 from yesrank.cli.ranking import as_data, as_table
 from yesrank.documents import Options
 from yesrank.errors import InputError
-
-if TYPE_CHECKING:
-    from yesrank.models.reranker import Reranker
-
-_BUILT_IN = (
-    "note: this is the small built-in model, for trying things out; for real use: "
-    "yesrank pull Qwen/Qwen3-Reranker-0.6B, then --model Qwen3-Reranker-0.6B"
-)
 
 
 def rerank(
@@ -76,42 +67,8 @@ def rerank(
         raise InputError("query", "it is empty", "give the question as the first argument")
     found = read_documents(documents or [], Options(written, field, split), text=text, file=file)
     passages = found.passages
-    with open_reranker(
-        model, device, precision, template, max_length, engine=engine, variant=variant
-    ) as reranker:
-        with output.warnings_as_notes():
-            ranking = reranker.rank(
-                query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
-            )
-        info = reranker.info
-    if as_json:
-        output.show_json(
-            {"query": query, "engine": info.engine, "precision": info.precision, **as_data(ranking, passages)}
-        )
-    else:
-        output.show(as_table(ranking, passages, logits=logits, sources=found.several))
-
-
-def open_reranker(
-    model: str | None,
-    device: str | None,
-    precision: Precision | None,
-    template: str | None = None,
-    max_length: int | None = None,
-    *,
-    engine: EngineName | None = None,
-    variant: str | None = None,
-) -> "Reranker":
-    """The reranker that the options ask for; says on stderr when it is the built-in one.
-
-    What is None is as stored with the model's name.
-    """
-    from yesrank.models.reranker import Reranker
-    from yesrank.store import resolve
-
-    if model is None:
-        output.note(_BUILT_IN, style="dim")
-    entry = resolve(model).overridden(
+    entry = overridden(
+        find(model),
         device=device,
         precision=precision,
         engine=engine,
@@ -119,13 +76,15 @@ def open_reranker(
         template=template,
         max_length=max_length,
     )
-    return Reranker(
-        entry.path,
-        device=entry.device,
-        precision=entry.precision,
-        engine=entry.engine,
-        variant=entry.variant,
-        instruction=entry.instruction,
-        template=entry.template,
-        max_length=entry.max_length,
-    )
+    with open_reranker(entry) as reranker:
+        with output.warnings_as_notes():
+            ranking = reranker.rank(
+                query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
+            )
+        info = reranker.info
+    if as_json:
+        made = {"query": query, "model": entry.name, "engine": info.engine, "precision": info.precision}
+        output.show_json({**made, **as_data(ranking, passages)})
+    else:
+        output.show(as_table(ranking, passages, logits=logits, sources=found.several))
+    name_model(entry, info.precision)

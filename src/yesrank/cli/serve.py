@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yesrank.cli import output
+from yesrank.cli.opening import described
 from yesrank.cli.options import EngineName, Precision
 from yesrank.errors import InputError
 
@@ -23,7 +24,7 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="[NAME...]",
-            help="Names or folders to serve, the first as default; without any, all names, else the built-in model.",
+            help="Names or folders to serve, the first as default; without any, all stored, else the built-in one.",
             show_default=False,
         ),
     ] = None,
@@ -149,6 +150,7 @@ def serve(
 def _serve(settings: "Settings") -> None:
     from yesrank.serve import logs
     from yesrank.serve.app import create_app
+    from yesrank.serve.models import entries
     from yesrank.serve.run import bind, end_on_sigterm, leave_threads_behind, run
 
     end_on_sigterm()
@@ -157,13 +159,16 @@ def _serve(settings: "Settings") -> None:
     logs.set_up(settings.log_format)
     listener = bind(settings)
     try:
-        app = create_app(settings)
+        offered = entries(settings)
+        app = create_app(settings, offered)
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{port}"
         output.note(
             f"yesrank listens on {address}, with a page there and documentation at /docs; Ctrl-C ends it"
         )
+        for place, entry in enumerate(offered):
+            output.note(f"serves {described(entry)}{', the default' if not place and offered[1:] else ''}")
         run(app, settings, listener)
     finally:
         listener.close()

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from yesrank.errors import InputError
 from yesrank.serve.settings import Settings
-from yesrank.store import Entry, Store, builtin_entry, resolve
+from yesrank.store import Entry, Store, resolve
 
 
 def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]:
-    """The models to serve, the default one first: those named, else all that are stored, else the built-in one.
+    """The models to serve, the default one first: those named, else all that are stored and, where it
+    is the default or the only one, the built-in model.
 
     Raises ModelNotFound for a name that is neither stored nor a folder, InputError for two of the same name.
     """
@@ -16,7 +17,8 @@ def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]
     if settings.names:
         found = tuple(resolve(name, store) for name in settings.names)
     else:
-        found = store.list() or (builtin_entry(),)
+        default = store.default()
+        found = (default, *(entry for entry in store.list() if entry.name != default.name))
     _check_distinct(found)
     return tuple(_overridden(entry, settings) for entry in found)
 

@@ -4,11 +4,11 @@ name or path ─ resolve ─► Entry ─ (path, device, precision, ...) ─► 
 hub id or folder ─ take_in ─► download, convert, check ─► Store.add
 """
 
-from yesrank.store.entry import BUILTIN, Entry
+from yesrank.store.entry import BUILTIN, Entry, builtin_entry
 from yesrank.store.folders import State, delete_folder, source_of, state_of
 from yesrank.store.intake import Steps, pull, take_in
 from yesrank.store.places import config_file, models_folder
-from yesrank.store.resolve import builtin_entry, not_found, resolve
+from yesrank.store.resolve import not_found, resolve
 from yesrank.store.store import Store
 
 __all__ = [

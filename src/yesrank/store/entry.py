@@ -101,6 +101,13 @@ class Entry:
         return {key: value for key, value in found.items() if value not in (None, [])}
 
 
+def builtin_entry() -> Entry:
+    """The small model that comes with the package."""
+    from yesrank.models.folder import builtin_folder
+
+    return Entry(BUILTIN, builtin_folder())
+
+
 class FieldError(Exception):
     """A key of a table that is wrong. Turned into a ModelError by who knows file and line."""
 

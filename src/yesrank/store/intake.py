@@ -11,7 +11,7 @@ from yesrank.store import hub
 from yesrank.store.choice import Choice, choose
 from yesrank.store.entry import Entry
 from yesrank.store.places import folder_for, is_folder
-from yesrank.store.resolve import HUB_ID
+from yesrank.store.resolve import HUB_ID, from_address
 from yesrank.store.store import Store, without_taken_aliases
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def take_in(
     """
     _check_together(entry, weights)
     store.check_free(entry)
+    model, revision = _address(model, revision)
     path = Path(model).expanduser()
     if is_folder(path):
         if revision is not None:
@@ -89,8 +90,9 @@ def pull(
     checkpoint. A model that is there in the same revision is left as it is. Raises InputError where the name belongs
     to another model, revision or variant, and what take_in raises.
     """
+    hub_id, revision = _address(hub_id, revision)
     if not HUB_ID.fullmatch(hub_id):
-        raise InputError("model", f"{hub_id!r} is not an id of the Hugging Face hub", "write OWNER/NAME")
+        raise InputError("model", f"{hub_id!r} is not an id of the Hugging Face hub", _what_is_wanted(hub_id))
     name = name or hub_id.rpartition("/")[2]
     entry = Entry(name, folder_for(name), variant=variant)
     there = store.find(name)
@@ -98,6 +100,24 @@ def pull(
         _check_same(there, hub_id, revision, weights, variant)
         return there, False
     return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
+
+
+def _address(model: str, revision: str | None) -> tuple[str, str | None]:
+    """The id of a model whose page's address is given, and the revision that the address or the caller names."""
+    found, named = from_address(model)
+    if named is not None and revision not in (None, named):
+        raise InputError(
+            "revision",
+            f"{model} is revision {named}, not {revision}",
+            "leave --revision out, or give OWNER/NAME",
+        )
+    return found, revision if named is None else named
+
+
+def _what_is_wanted(given: str) -> str:
+    if is_folder(Path(given).expanduser()):
+        return f"to take in a folder: yesrank add NAME --model-path {given}"
+    return "write OWNER/NAME, or the address of its page: https://huggingface.co/OWNER/NAME"
 
 
 def _check_same(

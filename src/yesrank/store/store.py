@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yesrank.errors import InputError, ModelNotFound
 from yesrank.store import toml
-from yesrank.store.entry import BUILTIN, Entry
+from yesrank.store.entry import BUILTIN, Entry, builtin_entry
 from yesrank.store.places import config_file
 
 LIST = "yesrank list shows all names"
@@ -25,7 +25,7 @@ class Store:
 
     def list(self) -> tuple[Entry, ...]:
         """All entries, in the order in which they were added."""
-        return toml.read(self.path)
+        return toml.read(self.path).entries
 
     def find(self, name: str) -> Entry | None:
         """The entry with that name or alias; None where there is none."""
@@ -49,9 +49,10 @@ class Store:
         Raises InputError where the name or an alias is taken.
         """
         with toml.locked(self.path):
-            entries = [each for each in self.list() if not (replace and each.name == entry.name)]
+            kept = toml.read(self.path)
+            entries = tuple(each for each in kept.entries if not (replace and each.name == entry.name))
             _check_free(entry, entries)
-            toml.write(self.path, [*entries, entry])
+            toml.write(self.path, toml.Contents((*entries, entry), kept.default))
         return entry
 
     def remove(self, name: str) -> Entry:
@@ -67,7 +68,23 @@ class Store:
                     f"{name!r} is an alias of {entry.name!r}",
                     f"to remove it: yesrank remove {entry.name}",
                 )
-            toml.write(self.path, [each for each in self.list() if each.name != name])
+            kept = toml.read(self.path)
+            entries = tuple(each for each in kept.entries if each.name != name)
+            toml.write(self.path, toml.Contents(entries, None if kept.default == name else kept.default))
+        return entry
+
+    def default(self) -> Entry:
+        """What runs where no model is named: the one that was chosen, else the first that was added, else built-in."""
+        kept = toml.read(self.path)
+        if kept.default == BUILTIN or not kept.entries:
+            return builtin_entry()
+        return next((entry for entry in kept.entries if entry.name == kept.default), kept.entries[0])
+
+    def set_default(self, name: str) -> Entry:
+        """Chooses the model of that name or alias, or builtin, and returns it. Raises ModelNotFound."""
+        with toml.locked(self.path):
+            entry = builtin_entry() if name == BUILTIN else self.get(name)
+            toml.write(self.path, toml.Contents(self.list(), entry.name))
         return entry
 
 

@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from yesrank.errors import ModelError
@@ -13,25 +14,33 @@ from yesrank.store.entry import BUILTIN, Entry, FieldError, entry_from_table
 
 FORMAT = 1
 _OPENING = (
-    "# The models that yesrank knows by name. Written by `yesrank add`, `pull` and `remove`, which keep no\n"
-    "# comments of yours; the values may be changed by hand.\n\n"
+    "# The models that yesrank knows by name. Written by `yesrank add`, `pull`, `remove` and\n"
+    "# `default`, which keep no comments of yours; the values may be changed by hand.\n\n"
 )
 _WAIT = 30.0  # seconds; a change takes milliseconds
 
 
-def read(path: Path) -> tuple[Entry, ...]:
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the file says. default: the name that is used where none is given, None where it is not set."""
+
+    entries: tuple[Entry, ...] = ()
+    default: str | None = None
+
+
+def read(path: Path) -> Contents:
     """The entries of the file in their order; none where there is no file. Raises ModelError, with the line."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return ()
+        return Contents()
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} cannot be read: {error}", _hint(path)) from error
     return parse(text, path)
 
 
-def parse(text: str, path: Path) -> tuple[Entry, ...]:
-    """The entries that the text describes. path: for messages. Raises ModelError, with the line."""
+def parse(text: str, path: Path) -> Contents:
+    """What the text says. path: for messages. Raises ModelError, with the line."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -48,20 +57,24 @@ def parse(text: str, path: Path) -> tuple[Entry, ...]:
             line = _line(text, ("models", name), error.key)
             raise _wrong(path, line, f"model {name!r}: {error.message}") from error
     _check_names(entries, text, path)
-    return tuple(entries)
+    default = data.get("default")
+    if default not in (None, BUILTIN, *(entry.name for entry in entries)):
+        raise _wrong(path, _line(text, (), "default"), f"default is {default!r}, and no model has that name")
+    return Contents(tuple(entries), default)
 
 
-def render(entries: Iterable[Entry]) -> str:
-    """The text of a file with these entries."""
+def render(contents: Contents) -> str:
+    """The text of a file that says this."""
     import tomli_w
 
-    data = {"format": FORMAT, "models": {entry.name: entry.as_table() for entry in entries}}
+    default = {} if contents.default is None else {"default": contents.default}
+    data = {"format": FORMAT, **default, "models": {each.name: each.as_table() for each in contents.entries}}
     return _OPENING + tomli_w.dumps(data)
 
 
-def write(path: Path, entries: Iterable[Entry]) -> None:
+def write(path: Path, contents: Contents) -> None:
     """Replaces the file at once: who reads it, or is killed, finds the old one or the new. Raises ModelError."""
-    text = render(entries)
+    text = render(contents)
     parse(text, path)  # what could not be read again is not written
     real = path.resolve()  # a link to a file elsewhere stays a link
     temporary = real.with_name(f".{real.name}.new")
@@ -102,12 +115,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _check_top(data: dict[str, object]) -> None:
-    if unknown := sorted(set(data) - {"format", "models"}):
+    if unknown := sorted(set(data) - {"format", "default", "models"}):
         raise FieldError(unknown[0], f"{unknown[0]} is not known; a model is a table [models.NAME]")
     if data.get("format", FORMAT) != FORMAT:
         raise FieldError(
             "format", f"format is {data['format']!r}, this version of yesrank reads {FORMAT}: upgrade yesrank"
         )
+    if not isinstance(data.get("default", ""), str):
+        raise FieldError("default", "default must be the name of a model")
     if not isinstance(data.get("models", {}), dict):
         raise FieldError("models", "models must be a table")
 

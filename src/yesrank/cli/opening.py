@@ -1,0 +1,73 @@
+"""The model that a verb is told to use: opened, and named."""
+
+from typing import TYPE_CHECKING
+
+from yesrank.cli import output
+from yesrank.cli.options import EngineName, Precision
+
+if TYPE_CHECKING:
+    from yesrank.models.reranker import Reranker
+    from yesrank.store import Entry
+
+_BUILT_IN = (
+    "builtin, the small one of the package, for trying things out; "
+    "for real use: yesrank pull Qwen/Qwen3-Reranker-0.6B"
+)
+
+
+def find(model: str | None) -> "Entry":
+    """The entry for a name or folder, None for the default model; says where a name could mean two things."""
+    from yesrank.store import resolve
+
+    return resolve(model, note=lambda message: output.note(f"note: {message}", style="yellow"))
+
+
+def open_reranker(entry: "Entry") -> "Reranker":
+    """The entry's reranker, run as the entry says."""
+    from yesrank.models.reranker import Reranker
+
+    return Reranker(
+        entry.path,
+        device=entry.device,
+        precision=entry.precision,
+        engine=entry.engine,
+        variant=entry.variant,
+        instruction=entry.instruction,
+        template=entry.template,
+        max_length=entry.max_length,
+    )
+
+
+def overridden(
+    entry: "Entry",
+    *,
+    device: str | None = None,
+    precision: Precision | None = None,
+    engine: EngineName | None = None,
+    variant: str | None = None,
+    template: str | None = None,
+    max_length: int | None = None,
+) -> "Entry":
+    """The entry with what the options say; what is None is as stored with the model's name."""
+    return entry.overridden(
+        device=device,
+        precision=precision,
+        engine=engine,
+        variant=variant,
+        template=template,
+        max_length=max_length,
+    )
+
+
+def name_model(entry: "Entry", precision: str | None = None) -> None:
+    """One line on stderr, the last of an output: which model that was."""
+    output.note(f"model: {described(entry, precision)}", style="dim")
+
+
+def described(entry: "Entry", precision: str | None = None) -> str:
+    """A model's name, its folder and its arithmetic; and that it is a toy, where it is."""
+    from yesrank.store import BUILTIN
+
+    if entry.name == BUILTIN:
+        return _BUILT_IN
+    return f"{entry.name} ({', '.join(part for part in (str(entry.path), precision) if part)})"

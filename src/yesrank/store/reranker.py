@@ -1,0 +1,58 @@
+"""`yesrank.Reranker`: the reranker of the room below, opened by a name as well as by a folder."""
+
+import warnings
+from pathlib import Path
+
+from yesrank.models import reranker
+from yesrank.store.entry import builtin_entry
+from yesrank.store.resolve import resolve
+
+
+class Reranker(reranker.Reranker):
+    """Ranks documents by the probability that the model answers "yes". May be used from several threads.
+
+    model: a model folder; a name or alias that `yesrank pull` or `add` has stored; "builtin" or None for the small
+    built-in model. A model folder goes before a name, with a warning where there are both. device: an OpenVINO device,
+    or one of onnxruntime's (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16 or int8
+    (docs/models-and-precision.md), for OpenVINO. instruction: the default one. max_length: tokens of a whole prompt;
+    longer documents are cut, never the query. template: card, chat or onnx-card. engine: openvino, onnx, or reference
+    for the slow numpy engine on an unconverted checkpoint; None takes what the folder holds, OpenVINO first. variant:
+    of ONNX files, such as q8 or q4; None for the best one for a CPU that is there. Naming a variant asks for onnx.
+    What is None is as stored with the name, else CPU and auto, and the folder's own.
+    The attributes folder, template and max_length say what is in use.
+
+    Raises ModelError, InputError or EngineError, each with the next step to take.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        instruction: str | None = None,
+        max_length: int | None = None,
+        template: str | None = None,
+        engine: str | None = None,
+        variant: str | None = None,
+    ) -> None:
+        found = builtin_entry() if model is None else resolve(model, note=_warn)
+        asked = {"device": device, "precision": precision, "instruction": instruction, "template": template}
+        entry = found.overridden(**asked, max_length=max_length)
+        if engine != "reference":  # which no name is stored with, and which has no variants
+            entry = entry.overridden(engine=engine, variant=variant)
+            engine, variant = entry.engine, entry.variant
+        super().__init__(
+            entry.path,
+            device=entry.device,
+            precision=entry.precision,
+            instruction=entry.instruction,
+            max_length=entry.max_length,
+            template=entry.template,
+            engine=engine,
+            variant=variant,
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)  # resolve, __init__, the caller
