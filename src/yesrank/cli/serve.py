@@ -151,9 +151,11 @@ def _serve(settings: "Settings") -> None:
     from yesrank.serve import logs
     from yesrank.serve.app import create_app
     from yesrank.serve.models import entries
-    from yesrank.serve.run import bind, end_on_sigterm, leave_threads_behind, run
+    from yesrank.serve.run import bind, leave_threads_behind, run
+    from yesrank.serve.signals import Signals
 
-    end_on_sigterm()
+    signals = Signals()
+    signals.listen()
     if not settings.on_loopback and not settings.api_keys:
         output.note(_NO_KEY.format(host=settings.host), style="yellow")
     logs.set_up(settings.log_format)
@@ -169,7 +171,7 @@ def _serve(settings: "Settings") -> None:
         )
         for place, entry in enumerate(offered):
             output.note(f"serves {described(entry)}{', the default' if not place and offered[1:] else ''}")
-        run(app, settings, listener)
+        run(app, settings, listener, signals)
     finally:
         listener.close()
     leave_threads_behind()

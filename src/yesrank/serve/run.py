@@ -1,13 +1,13 @@
 """The process around the application: its socket, its connections, its end.
 
-SIGTERM or Ctrl-C: new work is refused, what was accepted is finished within a grace time, and the process ends
-with code 0. A second Ctrl-C ends it at once.
+SIGTERM, SIGHUP or Ctrl-C: new work is refused, what was accepted is finished within a grace time, and the process ends
+with code 0. A second Ctrl-C ends it at once: see signals.py.
 """
 
+import asyncio
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -22,12 +22,15 @@ from yesrank.errors import ServerError
 from yesrank.serve import logs, protocol
 from yesrank.serve.service import Service
 from yesrank.serve.settings import Settings
+from yesrank.serve.signals import Signals
 
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than the 60 of usual proxies, so that they close it, not we."""
 _BACKLOG = 1024
 _ACCEPTED_AT_ONCE = 8
 """Connections that asyncio accepts before any is looked at: more could use up the open files, see protocol.py."""
+_LAST_ANSWERS, _LAST_MOMENT = 5, 1
+"""Seconds for clients to take their answers once all work is done: usually, and when its grace time is over."""
 _LARGEST_HEAD = 64 * 1024
 _NO_SUCH_PORT = "another program may be using the port: choose one with --port, or 0 for any that is free"
 _NO_SUCH_HOST = "--host takes an address or a name of this machine: 127.0.0.1, or 0.0.0.0 for all that it has"
@@ -58,8 +61,8 @@ def _is_about_the_host(error: OSError) -> bool:
     return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
 
 
-def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
-    """Serves until a signal ends it."""
+def run(app: FastAPI, settings: Settings, listener: socket.socket, signals: Signals | None = None) -> None:
+    """Serves until a signal ends it, or somebody sets should_exit of app.state.server."""
     turned_away = app.state.service.metrics.errors.labels("TooManyConnections").inc
     config = uvicorn.Config(
         app,
@@ -74,20 +77,13 @@ def run(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         backlog=_ACCEPTED_AT_ONCE,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_LAST_ANSWERS,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
     app.state.server = server = _Server(config, app.state.service, settings.drain_timeout)
+    if signals is not None:
+        signals.direct_to(server)
     server.run(sockets=[listener])
-
-
-def end_on_sigterm() -> None:
-    """SIGTERM ends the process with code 0 also before and after the server itself listens to it."""
-
-    def leave(*_: object) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, leave)
 
 
 def leave_threads_behind() -> None:
@@ -124,13 +120,24 @@ class _Server(uvicorn.Server):
             self._end = time.monotonic() + self._grace
             logs.log_event("draining", requests=self._service.active)
         if time.monotonic() >= self._end:
-            self.config.timeout_graceful_shutdown = 1
+            self.config.timeout_graceful_shutdown = _LAST_MOMENT
             return True
         return self.force_exit or not self._service.active
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, but cuts off who does not read: it would cancel their tasks, each with a traceback."""
+        seconds = 0.8 * (self.config.timeout_graceful_shutdown or 0)
+        timer = asyncio.get_running_loop().call_later(seconds, self._cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+
+    def _cut_off(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does, but the signal is not raised again after a clean end."""
-        with super().capture_signals():
-            yield
-            self._captured_signals.clear()
+        """Leaves the signals as they are: uvicorn's handlers would raise them again after a clean end."""
+        yield
