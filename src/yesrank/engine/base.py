@@ -1,12 +1,12 @@
 """The seam between the model's arithmetic and everything else."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from yesrank.errors import InputError
-from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
 
 HeadRows = Callable[[Sequence[int]], FloatArray]
 """Rows of the output embedding by token id: float32 [len(ids), D]."""
@@ -29,6 +29,12 @@ class Engine(Protocol):
         where the device fails. `progress` is called with the number of prompts finished since the last call.
         """
 
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """Names the prefixes with which later calls begin: once computed, these stay in memory whatever their length.
+
+        Those named before and not now go, unless there is room for them: what an engine remembers unasked is bounded.
+        """
+
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """Rows of the output embedding (lm_head): float32 [len(ids), D]."""
 
@@ -45,6 +51,14 @@ def check_prompts(prompts: Sequence[Prompt], positions: int) -> None:
                 f"has {len(prompt)} tokens; the model takes 1 to {positions}",
                 "set max_length to cut documents",
             )
+
+
+def groups(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """The distinct prompts of each distinct prefix, in order of first appearance."""
+    found: dict[Ids, dict[Prompt, None]] = {}
+    for prompt in prompts:
+        found.setdefault(prompt.prefix, {})[prompt] = None
+    return [list(members) for members in found.values()]
 
 
 def in_order(

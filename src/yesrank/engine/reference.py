@@ -6,7 +6,7 @@ Source of the arithmetic: `Qwen3ForCausalLM` of Hugging Face transformers, with 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import check_prompts
 from yesrank.errors import EngineError
-from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
 
 _QUERY_ROWS = 256  # attention is computed for so many query positions at a time, which bounds its memory
 
@@ -57,6 +57,9 @@ class ReferenceEngine:
         with self._lock:
             states = [_last_tokens(state, prompts) for state in _residual_streams(checkpoint, prompts)]
         return np.stack(states, axis=1)
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """Does nothing: this engine remembers no prefix."""
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""

@@ -24,7 +24,15 @@ def test_every_token_runs_once_and_in_order_within_the_limits(spans, tokens, seq
 @given(ranges, st.integers(1, 200))
 def test_calls_are_full_but_for_the_last(spans, tokens) -> None:
     sizes = [sum(span.stop - span.start for span in call) for call in calls(spans, tokens, 1000)]
-    assert all(size == tokens for size in sizes[:-1])
+    assert all(size >= tokens - 2 for size in sizes[:-1])
+
+
+@given(ranges, st.integers(4, 200), st.integers(1, 10))
+def test_no_single_token_is_cut_off(spans, tokens, sequences) -> None:
+    """Attention over one token runs on another kernel: what it gives must not depend on the other sequences."""
+    lengths = [stop - start for start, stop in spans]
+    for call in calls(spans, tokens, sequences):
+        assert all(span.stop - span.start > 1 or lengths[span.sequence] == 1 for span in call)
 
 
 @given(st.lists(st.integers(1, 300), max_size=40), st.integers(1, 500))

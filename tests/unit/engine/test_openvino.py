@@ -52,7 +52,7 @@ def test_small_calls_and_a_growing_pool_change_nothing(folders, judge, mixed, mo
         "CALL_SEQUENCES": 3,
         "WINDOW_GROUPS": 2,
         "POOL_BLOCKS": 4,
-        "KEEP_BLOCKS": 4,
+        "FREE_BLOCKS": 4,
         "PREFIX_BYTES": 0,
     }.items():
         monkeypatch.setattr(paged, name, value)

@@ -1,23 +1,23 @@
 """The engine on onnxruntime: one prompt a call, its shared prefix from a cache, long ones in slices."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from yesrank.engine.base import HeadRows, check_prompts, in_order
+from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
 from yesrank.engine.onnx.graph import HIDDEN, IDS, KEEP, MASK, POSITIONS, Decoder
+from yesrank.engine.prefixes import PrefixStates
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 
 State = list[Any]
 """Keys and values of all tokens so far: one OrtValue [1, KV heads, tokens, head size] for each past input."""
 
-PREFIX_BYTES = 256 << 20
+PREFIX_BYTES = 256 << 20  # of prefixes that nobody asked to keep
 SCORES = 1 << 26  # attention scores of a call, float32 each: onnxruntime holds them all at once
 CALL_TOKENS = 1024
 SHRINK_TOKENS = 2048  # after a longer prompt the memory of its activations is given back
@@ -49,13 +49,18 @@ class OnnxEngine:
         self._worker = worker
         self._head: HeadRows | None = graph.head
         self._device = "cuda" if info.device.startswith(("CUDA", "TENSORRT")) else "cpu"
-        self._prefixes = PrefixStates(PREFIX_BYTES)
+        self._prefixes: PrefixStates[State] = PrefixStates(PREFIX_BYTES, _bytes)
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
         with self._lock:
             return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Engine.keep."""
+        with self._lock:
+            self._prefixes.keep(prefixes)
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -72,19 +77,21 @@ class OnnxEngine:
 
     def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
         """(prompt, hidden state) of each distinct prompt."""
-        for prompt in dict.fromkeys(prompts):
-            yield prompt, self._prompt(prompt)
+        for members in groups(prompts):
+            prefix = members[0].prefix if self._graph.cache else Ids()
+            state = self._after(prefix)
+            for prompt in members:
+                hidden, _ = self._sequence(prompt.part(0, len(prompt)), len(prefix), state, last=True)
+                yield prompt, hidden
+            self._prefixes.trim()
 
-    def _prompt(self, prompt: Prompt) -> FloatArray:
-        """float32 [D]."""
-        state, shared = None, len(prompt.prefix) if self._graph.cache else 0
-        if shared:
-            state = self._prefixes.find(prompt.prefix)
-            if state is None:
-                _, state = self._sequence(prompt.prefix.array, 0, None)
-                self._prefixes.add(prompt.prefix, state)
-        hidden, _ = self._sequence(prompt.part(0, len(prompt)), shared, state, last=True)
-        return hidden
+    def _after(self, prefix: Ids) -> State | None:
+        """The state after a prefix; None after none."""
+        state = self._prefixes.find(prefix)
+        if state is None and len(prefix):
+            _, state = self._sequence(prefix.array, 0, None)
+            self._prefixes.add(prefix, state)
+        return state
 
     def _sequence(
         self, ids: IdArray, start: int, state: State | None, *, last: bool = False
@@ -148,34 +155,6 @@ class OnnxEngine:
         heads, size = self._graph.cache_shape
         nothing = np.zeros((1, heads, 0, size), np.float16 if self._graph.half else np.float32)
         return [ort.OrtValue.ortvalue_from_numpy(nothing) for _ in self._graph.cache]
-
-
-class PrefixStates:
-    """States of past prefixes by their ids, least recently used ones dropped first."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
-        self._states: OrderedDict[Ids, State] = OrderedDict()
-
-    def find(self, ids: Ids) -> State | None:
-        """The state after these ids, where it is known."""
-        state = self._states.get(ids)
-        if state is not None:
-            self._states.move_to_end(ids)
-        return state
-
-    def add(self, ids: Ids, state: State) -> None:
-        """Keeps a state, and drops others where they take too much memory."""
-        self._states[ids] = state
-        self._bytes += _bytes(state)
-        while self._bytes > self._max_bytes and len(self._states) > 1:
-            _, dropped = self._states.popitem(last=False)
-            self._bytes -= _bytes(dropped)
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._states.clear()
-        self._bytes = 0
 
 
 def _bytes(state: State) -> int:

@@ -6,7 +6,7 @@ binds one view of it a layer. Pages are touched only when a block is first writt
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class BlockPool:
         """shape: (layers, KV heads, tokens a block, head size)."""
         self._shape, self._element, self._base = shape, element, capacity
         self._data: npt.NDArray[Any]
-        self._touched: int
+        self._touched: set[int]
         self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)
         self.block_tokens = shape[2]
         self.reset()
@@ -38,7 +38,7 @@ class BlockPool:
     @property
     def touched(self) -> int:
         """How many blocks take up memory: those that were ever taken, since the pool was made or reset."""
-        return self._touched
+        return len(self._touched)
 
     def reset(self) -> None:
         """Forgets all blocks and gives their memory back."""
@@ -49,20 +49,26 @@ class BlockPool:
         self._allocate(0, ())
 
     def reserve(self, blocks: int) -> bool:
-        """Grows so that at least so many blocks are free, keeping what the taken ones hold. True where it grew."""
+        """Grows so that at least so many blocks are free, keeping what the taken ones hold. True where it grew.
+
+        By half at least: growing by a call's need at a time would copy a long prompt's blocks at every call.
+        """
         if len(self._free) >= blocks:
             return False
         capacity = self._data.shape[2]
-        free = set(self._free)
-        self._allocate(
-            capacity + blocks - len(free), [block for block in range(capacity) if block not in free]
-        )
+        more = max(blocks - len(self._free), capacity // 2)
+        self._allocate(capacity + more, sorted(set(range(capacity)).difference(self._free)))
         return True
+
+    def shrink(self) -> None:
+        """Gives the memory of free blocks back; the taken ones keep what they hold."""
+        used = sorted(set(range(self._data.shape[2])).difference(self._free))
+        self._allocate(max([self._base, *(block + 1 for block in used)]), used)
 
     def take(self) -> int:
         """A free block. The one given back last comes first, which keeps the touched memory small."""
         block = self._free.pop()
-        self._touched = max(self._touched, block + 1)
+        self._touched.add(block)
         return block
 
     def give(self, blocks: Iterable[int]) -> None:
@@ -92,12 +98,12 @@ class BlockPool:
         for block in used:
             data[:, :, block] = self._data[:, :, block]
         self._data = data
-        self._touched = max(used, default=-1) + 1
+        self._touched = set(used)
         self._free = sorted(set(range(capacity)).difference(used), reverse=True)
 
 
 class PrefixCache:
-    """Blocks of past prefixes by the ids that lead to them, least recently used ones dropped first.
+    """Blocks of past prefixes by the ids that lead to them: the kept ones, others least recently used first.
 
     The key of a block is the hash of all ids up to its end, so two prompts share the blocks of whatever they begin
     with in common: the same query, or only the same system prompt.
@@ -106,6 +112,10 @@ class PrefixCache:
     def __init__(self, pool: BlockPool, max_bytes: int) -> None:
         self._pool, self._max_blocks = pool, max(0, max_bytes // pool.block_bytes)
         self._blocks: OrderedDict[bytes, int] = OrderedDict()
+        self._kept: frozenset[bytes] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
 
     def find(self, keys: Sequence[bytes]) -> list[int]:
         """The blocks of the longest known beginning of a chain of keys."""
@@ -127,10 +137,15 @@ class PrefixCache:
         return True
 
     def trim(self) -> None:
-        """Drops blocks over the limit. Call only when no prompt is running."""
-        while len(self._blocks) > self._max_blocks:
-            _, block = self._blocks.popitem(last=False)
-            self._pool.give((block,))
+        """Drops blocks over the limit, which the kept ones do not count for. Call only when no prompt is running."""
+        loose = [key for key in self._blocks if key not in self._kept]
+        for key in loose[: max(0, len(loose) - self._max_blocks)]:
+            self._pool.give((self._blocks.pop(key),))
+
+    def keep(self, keys: Collection[bytes]) -> None:
+        """Blocks of these keys stay from now on, whatever the limit. Call only when no prompt is running."""
+        self._kept = frozenset(keys)
+        self.trim()
 
     def clear(self) -> None:
         """Forgets everything (the pool is reset by the caller)."""

@@ -174,7 +174,7 @@ def _note(precision: str, *, compressed: bool, paged: bool) -> str:
     if precision == "bf16" and compressed:
         notes.append("compressed weights were unpacked to bf16: faster, and two to four times the memory")
     if not paged:
-        notes.append("without paged attention: slower, and prefixes are computed for every batch")
+        notes.append("without paged attention: slower")
     return "; ".join(notes)
 
 

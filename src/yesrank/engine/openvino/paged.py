@@ -1,25 +1,26 @@
 """The fast engine: ragged batches over a paged KV cache, the shared prefix computed once."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import openvino as ov
 
-from yesrank.engine.base import HeadRows, check_prompts, in_order
+from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
 from yesrank.engine.openvino.batching import Span, calls
-from yesrank.engine.openvino.blocks import BlockPool, PrefixCache
+from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
-from yesrank.engine.openvino.sequences import Running, Tables, groups, windows
+from yesrank.engine.openvino.sequences import Running, Tables, windows
 from yesrank.errors import EngineError
-from yesrank.types import EngineInfo, FloatArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
 
 CALL_TOKENS = 768  # larger calls were at most 5 % faster, and 256 tokens of KV cache take 30 MB in the 0.6B
 CALL_SEQUENCES = 64
+LEAST_ROWS = 8  # matrices of fewer run on other kernels, whose sums are rounded otherwise
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512
-KEEP_BLOCKS = 192  # what calls of many short documents take; after longer ones the memory is given back
-PREFIX_BYTES = 128 << 20
+FREE_BLOCKS = 192  # what calls of many short documents take; after longer ones the memory is given back
+PREFIX_BYTES = 128 << 20  # of prefixes that nobody asked to keep
 
 
 class PagedEngine:
@@ -27,7 +28,8 @@ class PagedEngine:
 
     Prompts with the same prefix form a group. The first prompt of a group runs whole; the others begin after the
     prefix: its full blocks stand in their block tables too, and the partly filled one is copied for each.
-    Prefixes stay in a bounded cache for later calls, which then begin after them. Identical prompts are computed once.
+    Prefixes stay in a cache for later calls, which then begin after them: the kept ones, and others within a bound.
+    Identical prompts are computed once.
     """
 
     def __init__(self, model: ov.CompiledModel, info: EngineInfo, head: HeadRows, positions: int) -> None:
@@ -39,6 +41,7 @@ class PagedEngine:
         self._pool = BlockPool(_cache_shape(model), POOL_BLOCKS, model.input("key_cache.0").element_type)
         self._prefixes = PrefixCache(self._pool, PREFIX_BYTES)
         self._tables = Tables(self._pool, self._prefixes)
+        self._kept: dict[Ids, list[bytes]] = {}  # the keys of their blocks
         self._bind_cache()
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
@@ -50,9 +53,18 @@ class PagedEngine:
             except BaseException:
                 self._forget()  # the blocks of an interrupted run have lost their owners
                 raise
-            if self._pool.touched > KEEP_BLOCKS:
-                self._forget()
+            self._give_back()
         return out
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Engine.keep."""
+        with self._lock:
+            if self._request is None or self._kept.keys() == set(prefixes):
+                return
+            size = self._pool.block_tokens
+            self._kept = {ids: self._kept.get(ids) or block_keys(ids.array, size) for ids in prefixes}
+            self._prefixes.keep({key for keys in self._kept.values() for key in keys})
+            self._give_back()
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -71,10 +83,10 @@ class PagedEngine:
         """(prompt, hidden state) of each distinct prompt, as they get done."""
         for window in windows(groups(prompts), WINDOW_GROUPS):
             leaders, rest = self._line_up(window)
-            for running, row in self._run(leaders, whole_prefix=True):
+            for running, row in self._run(leaders, leading=True):
                 yield running.prompt, row
                 self._tables.shorten(running)
-            for running, row in self._run(rest, whole_prefix=False):
+            for running, row in self._run(rest, leading=False):
                 yield running.prompt, row
                 self._tables.release(running)
             for leader in leaders:
@@ -92,7 +104,7 @@ class PagedEngine:
             rest += [self._tables.follow(prompt, running.leader or running) for prompt in others]
         return leaders, rest
 
-    def _run(self, batch: list[Running], *, whole_prefix: bool) -> Iterator[tuple[Running, FloatArray]]:
+    def _run(self, batch: list[Running], *, leading: bool) -> Iterator[tuple[Running, FloatArray]]:
         """Runs the batch in as many calls as it takes; the caller releases what is yielded."""
         ranges = [(running.done, len(running.prompt)) for running in batch]
         for call in calls(ranges, CALL_TOKENS, CALL_SEQUENCES):
@@ -100,7 +112,8 @@ class PagedEngine:
             hidden = self._infer(batch, call, finished)
             for span, row in zip(finished, hidden, strict=True):
                 running = batch[span.sequence]
-                self._tables.keep_prefix(running, whole=whole_prefix)
+                whole = leading or running.prompt.prefix in self._kept
+                self._tables.keep_prefix(running, whole=whole)
                 yield running, row
 
     def _infer(self, batch: list[Running], call: list[Span], finished: list[Span]) -> FloatArray:
@@ -108,12 +121,14 @@ class PagedEngine:
         request = self._request
         if request is None:
             raise EngineError("the engine is closed", "open the model again")
-        if self._pool.reserve(sum(self._tables.needed(batch[span.sequence], span.stop) for span in call)):
+        if self._pool.reserve(1 + sum(self._tables.needed(batch[span.sequence], span.stop) for span in call)):
             self._bind_cache()
         for span in call:
             self._tables.extend(batch[span.sequence], span.stop)
+        spare = self._pool.take()
+        self._pool.give((spare,))  # free again after the call, which writes to it what nobody reads
         try:
-            request.infer(_inputs(batch, call, finished), share_inputs=True)
+            request.infer(_inputs(batch, call, finished, spare), share_inputs=True)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a call of {len(call)} sequences: {error}") from error
         hidden: FloatArray = request.get_tensor(HIDDEN).data[: len(finished)].copy()
@@ -131,22 +146,38 @@ class PagedEngine:
         if self._request is not None:
             self._bind_cache()
 
+    def _give_back(self) -> None:
+        """The memory of blocks that hold nothing, where it is more than usual."""
+        if self._request is not None and self._pool.touched - len(self._prefixes) > FREE_BLOCKS:
+            self._pool.shrink()
+            self._bind_cache()
 
-def _inputs(batch: list[Running], call: list[Span], finished: list[Span]) -> dict[str, np.ndarray]:
+
+def _inputs(
+    batch: list[Running], call: list[Span], finished: list[Span], spare: int
+) -> dict[str, np.ndarray]:
+    """Of one call. spare: a block for the tokens that fill a very small one up to LEAST_ROWS."""
+    prompts = [batch[span.sequence].prompt for span in call]
+    ids = [prompt.part(span.start, span.stop) for prompt, span in zip(prompts, call, strict=True)]
+    places = [(span.start, span.stop) for span in call]
     tables = [batch[span.sequence].blocks[:] for span in call]
-    begins = np.cumsum([0, *(span.stop - span.start for span in call)])
-    ends = {id(span): end - 1 for span, end in zip(call, begins[1:].tolist(), strict=True)}
-    ids = [batch[span.sequence].prompt.part(span.start, span.stop) for span in call]
+    if (missing := LEAST_ROWS - sum(map(len, ids))) > 0:
+        ids.append(np.zeros(missing, np.int32))
+        places.append((0, missing))
+        tables.append([spare])
+    begins = np.cumsum([0, *map(len, ids)])
+    ends = {id(span): end - 1 for span, end in zip(call, begins[1:].tolist(), strict=False)}
+    rows = [ends[id(span)] for span in finished]
     return {
         "input_ids": np.concatenate(ids).astype(np.int64),
-        "position_ids": np.concatenate([np.arange(span.start, span.stop) for span in call]),
-        "past_lens": np.array([span.start for span in call], np.int32),
+        "position_ids": np.concatenate([np.arange(start, stop) for start, stop in places]),
+        "past_lens": np.array([start for start, _ in places], np.int32),
         "subsequence_begins": begins.astype(np.int32),
         "block_indices": np.concatenate([np.asarray(table, np.int32) for table in tables]),
         "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
-        "max_context_len": np.array(max(span.stop for span in call), np.int32),
-        # a call in which nothing is finished still needs a row: the first, which is thrown away
-        LAST_ROWS: np.array([ends[id(span)] for span in finished] or [0], np.int64),
+        "max_context_len": np.array(max(stop for _, stop in places), np.int32),
+        # those above the finished ones are thrown away
+        LAST_ROWS: np.array(rows + [0] * (LEAST_ROWS - len(rows)), np.int64),
     }
 
 

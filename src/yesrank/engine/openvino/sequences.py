@@ -1,10 +1,10 @@
 """Prompts on their way through the engine, and the blocks they own, borrow and leave behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
-from yesrank.types import Ids, Prompt
+from yesrank.types import Prompt
 
 
 @dataclass(slots=True, eq=False)
@@ -21,14 +21,6 @@ class Running:
     owned: set[int] = field(default_factory=set)
     keys: tuple[bytes, ...] = ()
     leader: "Running | None" = None
-
-
-def groups(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
-    """The distinct prompts of each distinct prefix, in order of first appearance."""
-    found: dict[Ids, dict[Prompt, None]] = {}
-    for prompt in prompts:
-        found.setdefault(prompt.prefix, {})[prompt] = None
-    return [list(members) for members in found.values()]
 
 
 class Tables:
@@ -69,14 +61,15 @@ class Tables:
     def keep_prefix(self, running: Running, *, whole: bool) -> None:
         """Hands the full blocks of the prefix to the cache; where `whole`, a copy of the partly filled one too."""
         full = running.prompt.shared // self._pool.block_tokens
-        for key, block in zip(running.keys[:full], running.blocks, strict=False):
-            if block in running.owned and self._prefixes.add(key, block):
-                running.owned.remove(block)
         if whole and len(running.keys) > full:
             copy = self._pool.take()
             self._pool.copy(running.blocks[full], copy)
             if not self._prefixes.add(running.keys[full], copy):
                 self._pool.give((copy,))
+        blocks = zip(running.keys[:full], running.blocks, strict=False)
+        for key, block in reversed([*blocks]):  # the first block of a chain must be the last to go
+            if block in running.owned and self._prefixes.add(key, block):
+                running.owned.remove(block)
 
     def shorten(self, running: Running) -> None:
         """Gives back what lies behind the prefix: a leader that is done is kept for its prefix only."""

@@ -1,26 +1,30 @@
 """The portable engine: the IR's own stateful attention, padded batches. For devices and versions without paging."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import openvino as ov
 
-from yesrank.engine.base import HeadRows, check_prompts, in_order
+from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
 from yesrank.engine.openvino.batching import padded_batches
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
-from yesrank.engine.openvino.sequences import groups
+from yesrank.engine.prefixes import PrefixStates
 from yesrank.errors import EngineError
-from yesrank.types import EngineInfo, FloatArray, IdArray, Progress, Prompt
+from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 
 BATCH_TOKENS = 2048
+PREFIX_BYTES = 256 << 20  # of prefixes that nobody asked to keep
+
+State = list[ov.Tensor]
+"""A copy of the model's variables, in the order of `query_state`."""
 
 
 class StatefulEngine:
     """An Engine (see engine/base.py) over a headless stateful model.
 
-    The shared ids run at batch 1; the documents then take them over (beam_idx = 0 for each row), padded on the right,
-    where a causal model never looks.
+    A prefix runs at batch 1; the documents then take it over (beam_idx = 0 for each row), padded on the right,
+    where a causal model never looks. Its state is put back for every further batch, and remembered for later calls.
     """
 
     def __init__(self, model: ov.CompiledModel, info: EngineInfo, head: HeadRows, positions: int) -> None:
@@ -29,12 +33,19 @@ class StatefulEngine:
         self._lock = threading.Lock()
         self._head: HeadRows | None = head
         self._request: ov.InferRequest | None = model.create_infer_request()
+        self._prefixes: PrefixStates[State] = PrefixStates(PREFIX_BYTES, _bytes)
+        self._remembers = True
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
         with self._lock:
             return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Engine.keep."""
+        with self._lock:
+            self._prefixes.keep(prefixes)
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -46,28 +57,64 @@ class StatefulEngine:
         """See Engine.close."""
         with self._lock:
             self._request = self._head = None
+            self._prefixes.clear()
 
     def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
         for members in groups(prompts):
             bodies = [prompt.own.array for prompt in members]
             for batch in padded_batches([len(body) for body in bodies], BATCH_TOKENS):
-                hidden = self._infer(members[0].prefix.array, [bodies[index] for index in batch])
+                hidden = self._infer(members[0].prefix, [bodies[index] for index in batch])
                 yield from zip((members[index] for index in batch), hidden, strict=True)
+            self._prefixes.trim()
 
-    def _infer(self, prefix: IdArray, bodies: list[IdArray]) -> FloatArray:
+    def _infer(self, prefix: Ids, bodies: list[IdArray]) -> FloatArray:
         """One padded batch after a prefix: float32 [len(bodies), D]."""
         request = self._request
         if request is None:
             raise EngineError("the engine is closed", "open the model again")
         try:
-            request.reset_state()
-            if len(prefix):
-                request.infer(stateful_inputs([prefix], past=0))
+            self._begin(request, prefix)
             request.infer(stateful_inputs(bodies, past=len(prefix)))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a batch of {len(bodies)} documents: {error}") from error
         hidden: FloatArray = request.get_tensor(HIDDEN).data.astype(np.float32)
         return hidden
+
+    def _begin(self, request: ov.InferRequest, prefix: Ids) -> None:
+        """Brings the request to the end of a prefix."""
+        request.reset_state()
+        if (known := self._prefixes.find(prefix)) is not None:
+            _put(request, known)
+        elif len(prefix):
+            request.infer(stateful_inputs([prefix.array], past=0))
+            self._remember(request, prefix)
+
+    def _remember(self, request: ov.InferRequest, prefix: Ids) -> None:
+        """Where the device lets its state be read and written: a compressed cache, as GPUs have, does not."""
+        if not self._remembers:
+            return
+        try:
+            state = [_copy(variable.state) for variable in request.query_state()]
+            _put(request, state)
+        except RuntimeError:
+            self._remembers = False
+            return
+        self._prefixes.add(prefix, state)
+
+
+def _put(request: ov.InferRequest, state: State) -> None:
+    for variable, tensor in zip(request.query_state(), state, strict=True):
+        variable.state = tensor
+
+
+def _copy(tensor: ov.Tensor) -> ov.Tensor:
+    copy = ov.Tensor(tensor.element_type, tensor.shape)
+    tensor.copy_to(copy)
+    return copy
+
+
+def _bytes(state: State) -> int:
+    return sum(tensor.byte_size for tensor in state)
 
 
 def stateful_inputs(bodies: Sequence[IdArray], past: int) -> dict[str, np.ndarray]:
