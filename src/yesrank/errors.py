@@ -5,13 +5,16 @@ YesrankError                 message and, where there is one, the next step to t
 ├── ModelError               a model folder or checkpoint that cannot be used
 │   ├── ModelNotFound        nothing at that name or path
 │   ├── CheckpointError      truncated, corrupt, missing or wrong-shape tensors
-│   └── UnsupportedModel     another architecture, an adapter, a GGUF
+│   ├── UnsupportedModel     another architecture, an adapter, a GGUF
+│   └── NoMemory             a model that does not fit into the memory that is free
 ├── ConversionError          a conversion that could not be finished (nothing is left behind)
 │   └── NoSpace              not enough free disk, found out before anything is written
-├── EngineError              a device that is absent, a run that failed
+├── EngineError              an engine that cannot be started, a run that failed
+│   └── DeviceMissing        a device that is not on this machine (names it)
 ├── ServerError              a request that the server cannot answer now (says when to try again)
 │   ├── QueueFull            more work is waiting than the limits allow
 │   ├── ModelLoading         the model is not ready yet
+│   ├── ModelUnavailable     the model could not be loaded, and is tried again later
 │   ├── Draining             the server is shutting down
 │   └── DeadlineExceeded     the time that the request was given is over
 ├── VerificationFailed       a converted folder outside its stated tolerance
@@ -55,6 +58,10 @@ class UnsupportedModel(ModelError):
     """A model of another architecture or file format."""
 
 
+class NoMemory(ModelError):
+    """A model that does not fit into the memory that is free."""
+
+
 class ConversionError(YesrankError):
     """A conversion that could not be finished; nothing is left behind."""
 
@@ -64,7 +71,15 @@ class NoSpace(ConversionError):
 
 
 class EngineError(YesrankError):
-    """A device that is absent, or a run that failed."""
+    """An engine that cannot be started, or a run that failed."""
+
+
+class DeviceMissing(EngineError):
+    """A device that is not on this machine, or that its engine does not know; `device` names it."""
+
+    def __init__(self, device: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.device = device
 
 
 class ServerError(YesrankError):
@@ -81,6 +96,10 @@ class QueueFull(ServerError):
 
 class ModelLoading(ServerError):
     """The model is not ready yet: it is being loaded, or has to wait for memory."""
+
+
+class ModelUnavailable(ServerError):
+    """The model could not be loaded; it is tried again after `retry_after`, or when its folder has changed."""
 
 
 class Draining(ServerError):

@@ -13,11 +13,24 @@ from yesrank.types import EngineInfo, FloatArray, Prompt
 SECONDS = 20.0  # no test takes longer: one that hangs fails
 
 
-def run(test: Coroutine[object, object, None]) -> None:
-    """asyncio.run with a limit."""
+class Clock:
+    """A loop's time, which a test moves on."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def advance(self, seconds: float | None) -> None:
+        assert seconds is not None
+        self.seconds += seconds
+
+
+def run(test: Coroutine[object, object, None], clock: Clock | None = None) -> None:
+    """asyncio.run with a limit. clock: the loop's, which stands still unless it is moved on; then without a limit."""
 
     async def limited() -> None:
-        async with asyncio.timeout(SECONDS):
+        if clock is not None:
+            asyncio.get_running_loop().time = lambda: clock.seconds  # type: ignore[method-assign]
+        async with asyncio.timeout(SECONDS if clock is None else None):
             await test
 
     asyncio.run(limited())
@@ -81,6 +94,7 @@ class FakeScorer:
     def __init__(self) -> None:
         self.info = EngineInfo("fake", "CPU", "f32", 4, 1, 0)
         self.closed = False
+        self.hold: threading.Event | None = None  # a call that `close` waits for
 
     def prompts(
         self,
@@ -103,6 +117,8 @@ class FakeScorer:
         return np.array([len(prompt.ids) for prompt in asked], np.float32)
 
     def close(self) -> None:
+        if self.hold is not None:
+            self.hold.wait(SECONDS)
         self.closed = True
 
 

@@ -1,12 +1,14 @@
 """What is answered when something is wrong: status, field, shape; and never more than that."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
-from yesrank.errors import EngineError, ModelError, ModelNotFound
+from yesrank.errors import DeviceMissing, EngineError, InputError, ModelError, ModelNotFound
 from yesrank.serve.settings import Settings
+from yesrank.store import builtin_entry
 
 GOOD = {"query": "q", "documents": ["a"]}
 
@@ -103,21 +105,55 @@ def test_one_failure_leaves_others_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ModelNotFound("no folder /secret/path"), ModelError("/secret/path"), EngineError("/secret")]
+    ("error", "words"),
+    [
+        (ModelNotFound("no folder /secret/path"), "not there"),
+        (ModelError("/secret/path"), "damaged"),
+        (EngineError("/secret"), "engine"),
+        (DeviceMissing("NPU", "device NPU is not here; /secret"), "device NPU"),
+        (InputError("precision", "secret"), "options"),
+        (MemoryError("secret"), "memory"),
+        (RuntimeError("secret"), "RuntimeError"),
+    ],
 )
-def test_a_model_that_cannot_be_loaded(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_loaded(error: Exception, words: str) -> None:
     class Broken(SlowScorer):
+        loads = 0
+
         def prompts(self, *_: object, **__: object) -> list[object]:  # type: ignore[override]
+            Broken.loads += 1
             raise error
 
     with serving(scorer=Broken()) as server:
-        answer = server.rerank(GOOD)
-        assert answer.status_code in (500, 503)
-        assert "secret" not in answer.text
+        for path, body in (("/v1/rerank", GOOD), ("/rerank", {"query": "q", "texts": ["a"]})):
+            answer = server.rerank(body, path)
+            assert answer.status_code == 503, answer.text
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+            assert words in answer.json()["message"]
+            assert isinstance(answer.json()["error"], str) == ("texts" in body)  # in the client's own dialect
+            assert "secret" not in answer.text
+        loads = Broken.loads
+        assert [server.rerank(GOOD).status_code for _ in range(20)] == [503] * 20
+        assert Broken.loads <= loads + 1
         ready = server.client.get("/ready")
-        assert ready.status_code == 503
-        assert "secret" not in ready.text
+        assert (ready.status_code, "secret" in ready.text) == (503, False)
+        assert words in ready.json()["reason"]
+        shown = server.client.get("/v1/models/builtin").json()
+        assert (shown["state"], words in shown["reason"]) == ("failed", True)
+        assert server.client.post("/v1/models/builtin/load").status_code == 503
         assert "secret" in server.log  # the owner of the server reads why
+
+
+def test_a_device_that_is_missing_and_a_model_that_is_not() -> None:
+    """The real engine: one of two models has no device, the other answers."""
+    entries = [replace(builtin_entry(), device="GPU.7", name="away"), builtin_entry()]
+    with serving(entries=entries) as server:
+        answer = server.rerank({**GOOD, "model": "away"})
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        assert "its device GPU.7 is not there" in answer.json()["message"]
+        assert server.rerank({**GOOD, "model": "builtin"}).status_code == 200
+        assert "OpenVINO sees:" in server.log
+        assert "device GPU.7" in server.client.get("/ready").json()["reason"]
 
 
 def test_crashes_of_our_own_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:

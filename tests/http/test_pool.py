@@ -10,9 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_models import FakeScorer, Recorder, run
+from fake_models import Clock, FakeScorer, Recorder, run
 
-from yesrank.errors import InputError, ModelError, ModelLoading, ModelNotFound
+from yesrank.errors import (
+    DeviceMissing,
+    Draining,
+    InputError,
+    ModelError,
+    ModelLoading,
+    ModelNotFound,
+    ModelUnavailable,
+)
 from yesrank.serve.memory import available_memory, needed_memory
 from yesrank.serve.observe import State
 from yesrank.serve.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
@@ -105,18 +113,139 @@ def test_who_cannot_wait_is_told_that_it_is_loading() -> None:
 
 
 @pytest.mark.parametrize("error", [ModelError("no such tensor"), RuntimeError("anything")])
-def test_a_failed_load_is_told_and_tried_again(error: Exception) -> None:
+def test_a_failed_load_is_told_and_tried_again(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+
     async def main() -> None:
         opener = Opener()
         opener.fail = error
         async with pool_of(opener) as pool:
-            with pytest.raises(ModelError, match=str(error)):
+            with pytest.raises(ModelUnavailable, match="cannot be used") as caught:
                 await pool.get("a")
             assert pool.states()[0].state is State.FAILED
-            assert str(error) in pool.states()[0].reason
+            assert pool.states()[0].reason
+            assert pool.states()[0].reason in caught.value.message
+            assert str(error) not in str(caught.value)  # it may hold a path: the log has it
+            assert str(error) in caplog.text
             opener.fail = None
+            clock.advance(caught.value.retry_after)
             await pool.get("a")
             assert pool.states()[0].reason == ""
+
+    run(main(), clock)
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_less_and_less_often() -> None:
+    clock = Clock()
+
+    async def main() -> None:
+        opener = Opener()
+        opener.fail = DeviceMissing("GPU", "device GPU is not here")
+        async with pool_of(opener) as pool:
+            waits = []
+            for attempt in range(1, 10):
+                for _ in range(5):
+                    with pytest.raises(ModelUnavailable, match="device GPU") as caught:
+                        await pool.get("a")
+                assert len(opener.opened) == attempt
+                waits.append(caught.value.retry_after)
+                clock.advance(waits[-1])
+            assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+            opener.fail = None
+            await pool.get("a")
+            await pool.unload("a")
+            opener.fail = MemoryError()
+            with pytest.raises(ModelUnavailable, match="memory") as caught:
+                await pool.get("a")
+            assert caught.value.retry_after == 1  # it has worked meanwhile
+
+    run(main(), clock)
+
+
+def test_a_folder_that_was_changed_is_tried_at_once(tmp_path: Path) -> None:
+    clock, opener = Clock(), Opener()
+    (tmp_path / "weights").write_bytes(b"damaged")
+
+    async def main() -> None:
+        options = PoolOptions(open=opener, needed=lambda _: 0)
+        async with Pool([ModelSpec("a", path=tmp_path)], options) as pool:
+            opener.fail = ModelError("it is damaged")
+            for _ in range(9):
+                with pytest.raises(ModelUnavailable):
+                    await pool.get()
+                clock.advance(60)
+            with pytest.raises(ModelUnavailable):
+                await pool.get()
+            opener.fail = None
+            clock.advance(2)
+            with pytest.raises(ModelUnavailable):
+                await pool.get()
+            (tmp_path / "weights").write_bytes(b"whole again")
+            clock.advance(2)
+            await pool.get()
+
+    run(main(), clock)
+
+
+def test_an_engine_that_was_opened_is_closed_where_it_cannot_be_used() -> None:
+    class NoProbe(FakeScorer):
+        def prompts(self, *_: object, **__: object) -> list[Prompt]:  # type: ignore[override]
+            raise ModelError("no tokenizer")
+
+    async def main() -> None:
+        scorer = NoProbe()
+        async with Pool(SPECS, PoolOptions(open=lambda _: scorer, needed=lambda _: 0)) as pool:
+            with pytest.raises(ModelUnavailable):
+                await pool.get()
+            assert scorer.closed
+
+    run(main())
+
+
+def test_an_engine_that_breaks_while_its_unload_waits_is_replaced() -> None:
+    """The unload waits for its users, and these for the new engine."""
+
+    async def main() -> None:
+        opener = Opener()
+        async with pool_of(opener) as pool:
+            async with pool.use("a") as handle:
+                unloading = asyncio.create_task(pool.unload("a"))
+                await asyncio.sleep(0.01)
+                await handle.reload(abandoned=False)
+                assert handle.loaded is opener.scorers[1]
+                assert not unloading.done()
+            await unloading
+            assert state(pool, "a") is State.UNLOADED
+
+    run(main())
+
+
+def test_texts_are_tokenised_while_an_engine_is_replaced() -> None:
+    async def main() -> None:
+        opener = Opener(seconds=0.05)
+        async with pool_of(opener) as pool, pool.use("a") as handle:
+            reloading = asyncio.create_task(handle.reload(abandoned=False))
+            while state(pool, "a") is not State.LOADING:
+                await asyncio.sleep(0)
+            assert len(await tokens(pool, handle)) == 1
+            await reloading
+
+    run(main())
+
+
+def test_after_the_end_nothing_is_loaded() -> None:
+    async def main() -> None:
+        opener = Opener()
+        pool = pool_of(opener)
+        await pool.load("a")
+        await pool.close()
+        assert opener.scorers[0].closed
+        with pytest.raises(Draining):
+            await pool.get("a")
+        with pytest.raises(Draining):
+            await pool.find("b").reload(abandoned=False)
+        await pool.unload("a")
+        assert opener.opened == ["a"]
 
     run(main())
 
@@ -167,21 +296,26 @@ def test_the_least_recently_used_model_makes_room() -> None:
 
 
 def test_a_model_in_use_is_not_unloaded_for_another() -> None:
+    clock = Clock()
+
     async def main() -> None:
         async with pool_of(Opener(), room=1) as pool:
             async with pool.use("a"):
-                with pytest.raises(ModelLoading, match="memory"):
+                with pytest.raises(ModelLoading, match="memory") as caught:
                     await pool.get("b")
+                assert state(pool, "a") is State.READY
+            clock.advance(caught.value.retry_after)
             await pool.get("b")
 
-    run(main())
+    run(main(), clock)
 
 
-def test_a_model_that_can_never_fit_is_refused() -> None:
+def test_a_model_that_can_never_fit_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with pool_of(Opener(), room=0) as pool:
-            with pytest.raises(ModelError, match="GB are free"):
+            with pytest.raises(ModelUnavailable, match="not enough free memory"):
                 await pool.get("a")
+            assert "GB are free" in caplog.text
 
     run(main())
 
@@ -193,9 +327,13 @@ def test_a_reload_replaces_the_engine() -> None:
             handle = await pool.get("a")
             await handle.reload(abandoned=False)
             assert opener.scorers[0].closed
+            hung = opener.scorers[1].hold = threading.Event()
             await handle.reload(abandoned=True)
-            assert not opener.scorers[1].closed  # a hung call may hold its lock
             assert handle.loaded is opener.scorers[2]
+            assert not opener.scorers[1].closed  # the call that hangs holds it
+            hung.set()
+            while not opener.scorers[1].closed:
+                await asyncio.sleep(0.01)
 
     run(main())
 

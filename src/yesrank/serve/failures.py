@@ -17,6 +17,7 @@ from yesrank.errors import (
     ModelError,
     ModelLoading,
     ModelNotFound,
+    ModelUnavailable,
     QueueFull,
     ServerError,
     YesrankError,
@@ -28,6 +29,7 @@ from yesrank.serve.middleware import CLIENT_GONE, record_of
 _STATUS: Mapping[type[YesrankError], int] = {
     QueueFull: 429,
     ModelLoading: 503,
+    ModelUnavailable: 503,
     Draining: 503,
     DeadlineExceeded: 504,
     ModelNotFound: 404,
@@ -37,7 +39,7 @@ _STATUS: Mapping[type[YesrankError], int] = {
 # messages of these may hold paths of this machine or words of a driver: they go into the log only
 _PRIVATE: Mapping[type[YesrankError], str] = {
     ModelError: "the model cannot be used now; the server's log says why",
-    EngineError: "the model failed on this request; others are not affected",
+    EngineError: "the model failed on this request; the server's log says why",
 }
 
 

@@ -1,9 +1,8 @@
 """A served model: what it is, where it stands, and its engine once it is loaded."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -76,21 +75,20 @@ def open_reranker(spec: ModelSpec) -> Scorer:
 
 @dataclass(slots=True, eq=False)
 class Handle:
-    """A model of the pool, the same object for as long as the pool lives. Only the pool changes it.
+    """A model of the pool, the same object for as long as the pool lives. Only its keeper changes it.
 
-    reason: why its state is failed. probe: a fixed pair as prompts. leases: users that keep it loaded.
+    probe: a fixed pair as prompts. leases: users that keep it loaded. used_at: on the loop's clock.
+    unused: called when the last lease has ended. reloader: what `reload` does.
     """
 
     spec: ModelSpec
-    reloader: Callable[["Handle", bool], Awaitable[None]]
+    unused: Callable[[], None]
+    reloader: Callable[[bool], Awaitable[None]]
     state: State = State.UNLOADED
-    reason: str = ""
     scorer: Scorer | None = None
     probe: tuple[Prompt, ...] = ()
     leases: int = 0
-    unused: asyncio.Event = field(default_factory=asyncio.Event)
-    used_at: float = field(default_factory=time.monotonic)
-    change: "asyncio.Task[None] | None" = None
+    used_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -120,16 +118,15 @@ class Handle:
 
     async def reload(self, *, abandoned: bool) -> None:
         """See Model.reload."""
-        await self.reloader(self, abandoned)
+        await self.reloader(abandoned)
 
     def acquire(self) -> None:
         """Keeps the model loaded until `release`."""
         self.leases += 1
-        self.unused.clear()
 
     def release(self) -> None:
         """Ends one `acquire`."""
         self.leases -= 1
-        self.used_at = time.monotonic()
+        self.used_at = asyncio.get_running_loop().time()
         if not self.leases:
-            self.unused.set()
+            self.unused()

@@ -55,6 +55,8 @@ def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
         "state": str(status.state),
         "task": "rerank",
     }
+    if status.reason:
+        found["reason"] = status.reason
     if status.info is not None:
         found["engine"] = {
             "engine": status.info.engine,

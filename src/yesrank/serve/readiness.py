@@ -3,6 +3,7 @@
 import asyncio
 import math
 
+from yesrank.errors import ServerError
 from yesrank.serve.observe import State
 from yesrank.serve.pool import Pool
 from yesrank.serve.requests import RerankRequest
@@ -31,8 +32,8 @@ class Readiness:
             return "the server is shutting down"
         if not self._passed:
             return self._reason
-        state = self._pool.find().state
-        return "the default model failed" if state is State.FAILED else None
+        status = self._pool.states()[0]
+        return f"the default model cannot be used: {status.reason}" if status.state is State.FAILED else None
 
     def ask(self) -> str | None:
         """As `problem`; sees to it that a test runs where one is needed."""
@@ -53,6 +54,9 @@ class Readiness:
             async with self._pool.use() as handle:
                 prompts = await self._pool.prompts(handle, _PAIR)
                 answer = await self._scheduler.score(handle, prompts)
+        except ServerError as error:
+            self._reason = f"the default model is not ready: {error.message}"
+            return
         except Exception as error:  # whatever it is, the reason must not stay at "is being loaded"
             # the message may hold paths: the log has it, this page has the kind
             self._reason = f"the self-test of the default model failed with {type(error).__name__}"

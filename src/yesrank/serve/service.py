@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 
-from yesrank.errors import Draining, InputError, ModelError, ModelNotFound
+from yesrank.errors import Draining
 from yesrank.serve import answering, body, protocol, tracing
 from yesrank.serve.admission import Admission, Downloads, Place
 from yesrank.serve.answering import Workers
@@ -85,10 +84,8 @@ class Service:
         self._workers.close()
 
     async def load(self, name: str) -> None:
-        """Loads a model now. Raises ModelNotFound for the name, ModelError for what is wrong with it."""
-        self.pool.find(name)
-        with _private_errors():
-            await self.pool.load(name)
+        """Loads a model now. Raises as Pool.load."""
+        await self.pool.load(name)
 
     def drain(self) -> None:
         """Takes no new work from now on; `active` falls to 0 when what was taken is finished."""
@@ -149,7 +146,7 @@ class Service:
             len(parsed.documents)
         )  # each has a token at least: spares tokenising for a full queue
         async with AsyncExitStack() as stack:
-            with tracing.span("model", record), _private_errors():
+            with tracing.span("model", record):
                 handle = await stack.enter_async_context(self.pool.use(parsed.model, deadline=deadline))
             begun = loop.time()
             with tracing.span("tokenize", record):
@@ -196,12 +193,3 @@ class Service:
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-@contextmanager
-def _private_errors() -> Iterator[None]:
-    """A folder that is gone or an option of the server's owner is not the client's mistake, nor is its path his."""
-    try:
-        yield
-    except (ModelNotFound, InputError) as error:
-        raise ModelError(error.message) from error

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import psutil
 
-from yesrank.errors import EngineError, ModelError
+from yesrank.errors import DeviceMissing, ModelError
 
 # device -> (execution provider, package that brings it)
 _PROVIDERS: Mapping[str, tuple[str, str]] = {
@@ -46,7 +46,8 @@ def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.Inferen
             "take another variant or --device CPU, convert the model again, or upgrade onnxruntime",
         ) from error
     if session.get_providers()[0] != providers[0][0]:
-        raise EngineError(
+        raise DeviceMissing(
+            device,
             f"device {device} could not be started: onnxruntime fell back to {session.get_providers()[0]}",
             "look at its driver and libraries, or use --device CPU",
         )
@@ -77,13 +78,15 @@ def _quota() -> int | None:
 def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
     name, _, number = device.partition(":")
     if name not in _PROVIDERS or (number and not number.isdecimal()):
-        raise EngineError(
+        raise DeviceMissing(
+            device,
             f"device {device} is not one of onnxruntime's",
             f"use one of: {', '.join(_PROVIDERS)}; a second GPU is CUDA:1",
         )
     provider, package = _PROVIDERS[name]
     if provider not in ort.get_available_providers():
-        raise EngineError(
+        raise DeviceMissing(
+            device,
             f"device {device} is not in this onnxruntime, which has: {', '.join(devices())}",
             f"install the package with it (in place of onnxruntime): pip install {package}",
         )

@@ -9,6 +9,7 @@ import openvino as ov
 
 from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.openvino import passes, weights
+from yesrank.engine.openvino.devices import real_device
 from yesrank.engine.openvino.files import check_ir
 from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
@@ -32,8 +33,7 @@ def open_engine(
     it where it works. Raises ModelError, UnsupportedModel, InputError or EngineError.
     """
     core = ov.Core()
-    device = device.upper()
-    _check_device(core, device)
+    device = real_device(core, device)
     xml, data = check_ir(folder)
     config = Qwen3Config.from_folder(folder)
     model = _read(core, xml)
@@ -68,7 +68,7 @@ def layer_states(
     For finding the layer at which a conversion goes wrong; one prompt at a time, without paging.
     """
     core = ov.Core()
-    _check_device(core, device)
+    device = real_device(core, device)
     xml, _ = check_ir(folder)
     config = Qwen3Config.from_folder(folder)
     check_prompts(prompts, config.max_position_embeddings)
@@ -127,21 +127,6 @@ def _compile(core: ov.Core, model: ov.Model, device: str, precision: str) -> ov.
         return core.compile_model(model, device, options)
     except RuntimeError as error:
         raise EngineError(f"device {device} cannot run this model: {error}", "try --device CPU") from error
-
-
-def _check_device(core: ov.Core, device: str) -> None:
-    known = core.available_devices
-    base = device.partition(":")[0]
-    if (
-        base in ("AUTO", "MULTI", "HETERO")
-        or device in known
-        or any(d.partition(".")[0] == device for d in known)
-    ):
-        return
-    raise EngineError(
-        f"device {device} is not here; OpenVINO sees: {', '.join(known)}",
-        "use one of these, or install the device's driver; yesrank doctor shows what is found",
-    )
 
 
 def _has_bf16(core: ov.Core, device: str) -> bool:
