@@ -52,9 +52,14 @@ class OverlapScorer:
     def __init__(self, shift: float = 0.0, fail_after: int | None = None) -> None:
         self.info = EngineInfo("fake", "CPU", "f32", 4, 1, 0)
         self.scored: list[tuple[str, str]] = []
+        self.told: list[str | None] = []
         self.shift, self.fail_after, self.closed = shift, fail_after, 0
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> PairScores:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], *, instruction: str | None = None, as_text: bool = False
+    ) -> PairScores:
+        assert as_text, "a collection's texts are what they are"
+        self.told += [instruction] * len(pairs)
         if self.fail_after is not None and len(self.scored) + len(pairs) > self.fail_after:
             raise KeyboardInterrupt
         self.scored += pairs

@@ -124,10 +124,10 @@ def test_wrong_calls_are_told_before_anything_is_scored(
 
 
 def test_ids_that_no_run_can_hold_are_told_first(folder: Path, tmp_path: Path) -> None:
-    write_lines(folder / "corpus.jsonl", [{"_id": "d 1", "text": "bees"}, {"_id": "d4", "text": "bread"}])
+    write_lines(folder / "corpus.jsonl", [{"_id": "d\t1", "text": "bees"}, {"_id": "d4", "text": "bread"}])
     done = invoke(folder, "--save-run", tmp_path / "runs")
     assert isinstance(done.exception, InputError)
-    assert "white space" in done.exception.message
+    assert "holds a tab" in done.exception.message
     assert not (tmp_path / "scores.sqlite").exists()
 
 
@@ -199,3 +199,28 @@ def test_missing_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             done = invoke(folder, "--first-stage-only", "--language", "en")
         assert isinstance(done.exception, MissingExtra)
         assert "yesrank[eval]" in str(done.exception)
+
+
+def test_the_first_stage_alone_says_so(folder: Path, tmp_path: Path) -> None:
+    done = invoke(folder, "--first-stage-only", "--html", tmp_path / "r.html")
+    assert "first stage only, nothing reranked" in done.stdout
+    page = (tmp_path / "r.html").read_text()
+    assert "first stage only, nothing reranked" in page
+    assert "of each query reranked" not in page
+    assert json.loads(invoke(folder, "--first-stage-only", "--json").stdout)["top_k"] is None
+
+
+def test_own_ids_and_instructions_by_option(folder: Path) -> None:
+    write_lines(folder / "corpus.jsonl", [{"_id": "q1", "text": "bees"}, {"_id": "d1", "text": "bees honey"}])
+    write_lines(folder / "queries.jsonl", [{"_id": "q1", "text": "bees", "instruction": "Find the insect"}])
+    without, kept = (
+        invoke(folder, "--first-stage-only", *more) for more in ((), ("--keep-own-id", "--language", "en"))
+    )
+    assert "the document with the same id is left out" in " ".join(without.stderr.split())
+    assert "the document with the same id is kept" in " ".join(kept.stderr.split())
+    told = invoke(folder, "--instruction", "Find the colour", "--json", "--top-k", "1")
+    assert "the instructions of 1 are left aside" in " ".join(told.stderr.split())
+    found = json.loads(told.stdout)
+    assert found["systems"][1]["model"]["settings"]["instruction"] == "Find the colour"
+    own = json.loads(invoke(folder, "--json", "--top-k", "1").stdout)
+    assert own["queries"][0]["instruction"] == "Find the insect"

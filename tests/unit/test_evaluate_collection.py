@@ -221,6 +221,37 @@ def test_qrels_with_spaces_or_tabs(tmp_path: Path) -> None:
     assert read_qrels(tmp_path / "a")[0] == read_qrels(tmp_path / "b")[0] == {"q1": {"d1": 2}}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "corpus-id\tquery-id\tscore\nd1\tq1\t2\n",
+        "score\tquery-id\tcorpus-id\n2\tq1\td1\n",
+        "qid 0 rel docid\nq1 0 2 d1\n",
+        "\ufeffquery-id\tcorpus-id\tscore\r\nq1\td1\t2.0\r\n",
+        "q1\td1\t2e0\n",
+    ],
+)
+def test_columns_are_where_their_names_say(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a").write_text(text, encoding="utf-8", newline="")
+    assert read_qrels(tmp_path / "a")[0] == {"q1": {"d1": 2}}
+
+
+def test_names_that_say_half_of_an_order_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("docid\tWer\tscore\nd1\tq1\t2\n")
+    with pytest.raises(InputError, match="in an order that is not known"):
+        read_qrels(tmp_path / "a")
+
+
+def test_judgments_in_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('query-id,corpus-id,score\nq1,"d,1",2\n')
+    assert read_qrels(tmp_path / "a.csv")[0] == {"q1": {"d,1": 2}}
+
+
+def test_the_names_of_a_runs_columns_are_no_document(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("query_id Q0 doc_id rank score tag\nq1 Q0 d1 1 2e-1 t\n")
+    assert read_run(tmp_path / "a") == {"q1": {"d1": 0.2}}
+
+
 @pytest.mark.parametrize("header", ["query-id\tcorpus-id\tscore", "\nqid\tdoc\trel", "qid iter docno rel"])
 def test_headers(tmp_path: Path, header: str) -> None:
     tabs = header.count("\t") == 2
@@ -235,6 +266,14 @@ def test_only_ascii_spaces_part_columns(tmp_path: Path) -> None:
     assert read_run(tmp_path / "b") == {"q1": {"d\u30001": 2.5}, "q 2": {"d 2": 1.0}}
 
 
-def test_a_run_cannot_hold_white_space(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="save-run: the id 'a b' has white space"):
-        write_run(tmp_path / "r.trec", {"q": {"a b": 1.0}}, "t")
+def test_a_run_with_spaces_in_its_ids_goes_there_and_back(tmp_path: Path) -> None:
+    run = {"q 1": {"a b": 1.5, "c\u3000d": 1.0}, "q2": {"e": 0.5}}
+    write_run(tmp_path / "r.trec", run, "two words")
+    assert read_run(tmp_path / "r.trec") == run
+    assert (tmp_path / "r.trec").read_text().splitlines()[0].split("\t")[:3] == ["q 1", "Q0", "a b"]
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\rb"])
+def test_a_run_cannot_hold_tabs_and_ends_of_lines(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"save-run: the id .* holds a tab or the end of a line"):
+        write_run(tmp_path / "r.trec", {"q": {name: 1.0}}, "t")

@@ -1,6 +1,7 @@
 """From candidates to figures: BM25, reranking, scores that are kept, the report."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_a_corpus_without_words() -> None:
         ("这条河很长流向大海", "zh"),
         ("この川はとても長くて海に流れます", "ja"),
         ("แม่น้ำสายนี้ยาวมาก", "th"),
-        ("यह नदी बहुत लंबी है", "plain"),
+        ("यह नदी बहुत लंबी है", "hi"),
         ("", "plain"),
     ],
 )
@@ -167,12 +168,14 @@ class SlowScorer(OverlapScorer):
         super().__init__()
         self.now, self.sizes, self.too_long = 0.0, list[int](), too_long
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> PairScores:
+    def score(
+        self, pairs: Sequence[tuple[str, str]], *, instruction: str | None = None, as_text: bool = False
+    ) -> PairScores:
         if any(query == self.too_long for query, _ in pairs):
             raise InputError("query", "takes 99 tokens", "shorten it")
         self.now += 3.0 * len(pairs)
         self.sizes.append(len(pairs))
-        return super().score(pairs)
+        return super().score(pairs, instruction=instruction, as_text=as_text)
 
 
 def test_a_slow_model_keeps_its_scores_every_few_seconds(
@@ -313,3 +316,59 @@ def test_report_escapes(small: Collection, store: ScoreStore) -> None:
     queries["q1"] = "lone \ud800 surrogate"
     render(evaluated(collection, store, OverlapScorer(shift=2))).encode()
     assert "<i>" not in render(evaluated(collection, store))
+
+
+NFD = [
+    ("fr", "la sécurité des élèves à l'école", "élève"),
+    ("de", "Über die Größe der Bäume", "Größe"),
+    ("ru", "Пора́ чита́ть кни́ги", "читать"),
+    ("tr", "İstanbul'da IŞIK söndü", "ışık"),
+    ("ar", "الكِتَابُ الجَدِيدُ", "كتاب"),
+    ("el", "Η Αθήνα είναι πόλη", "Αθήνας"),
+    ("hi", "ज़मीन और लड़कियाँ", "लड़की"),
+    ("ko", "대한민국의 수도는", "대한민국"),
+    ("ja", "ガラスのパン", "ガラス"),
+    ("th", "น้ำแข็ง", "น้ำ"),
+    ("plain", "Thành phố Hồ Chí Minh", "phố"),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "word"), NFD)
+def test_one_text_in_two_encodings_has_the_same_terms(language: str, text: str, word: str) -> None:
+    terms = words.terms_for(language)
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD")]
+    [first, *others] = terms(forms)
+    assert all(other == first for other in others)
+    for form in ("NFC", "NFD"):
+        [asked] = terms([unicodedata.normalize(form, word)])
+        assert asked
+        assert set(asked) & set(first)
+
+
+def test_marks_and_joiners_within_words() -> None:
+    assert words.terms_for("en")(["infor\u00admation o\ufb03ce"]) == words.terms_for("en")(
+        ["information office"]
+    )
+    assert words.terms_for("fr")(["œuvre"]) == words.terms_for("fr")(["œuvre"])
+    assert words.terms_for("ru")(["за\u0301мок"]) == words.terms_for("ru")(["замок"])
+    assert words.terms_for("plain")(["کتاب\u200cها"]) == words.terms_for("plain")(["کتابها"])
+
+
+def test_korean_words_are_found_with_their_particles() -> None:
+    [terms] = words.terms_for("ko")(["서울은 IT 도시이다"])
+    assert terms == ["서울", "울은", "it", "도시", "시이", "이다"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("서울은 대한민국의 수도이다", "ko"),
+        ("Η Αθήνα είναι η πρωτεύουσα της Ελλάδας", "el"),
+        ("القاهرة هي عاصمة مصر وأكبر مدنها", "ar"),
+        ("تهران پایتخت ایران است و شهر بزرگی است", "plain"),
+        ("București este capitala și cel mai mare oraș din România, pe Dâmbovița", "ro"),
+        (unicodedata.normalize("NFD", "l'élève a été reçu à l'école où il était né"), "fr"),
+    ],
+)
+def test_more_languages_are_told_apart(text: str, language: str) -> None:
+    assert words.detect([text]) == language

@@ -22,6 +22,7 @@ from yesrank.cli.eval_options import (
     FuseOption,
     HtmlOption,
     KeepOption,
+    KeepOwnOption,
     LanguageOption,
     LimitOption,
     ModelsOption,
@@ -53,6 +54,7 @@ def eval(
     qrels: QrelsOption = None,
     run: RunOption = None,
     language: LanguageOption = None,
+    keep_own_id: KeepOwnOption = False,
     model: ModelsOption = None,
     precision: PrecisionsOption = None,
     first_stage_only: FirstStageOnlyOption = False,
@@ -93,9 +95,11 @@ def eval(
     if html:
         check_report(html)
     judged = _collection(collection, split, corpus, queries, qrels).first(limit)
+    if instruction is not None:
+        judged = judged.without_instructions()
     models = () if first_stage_only else compare or eval_models.named(model)
     contenders = eval_models.contenders(models, precision or (None,), options)
-    first = _first_stage(judged, run, language, contenders)
+    first = _first_stage(judged, run, language, contenders, keep_own_id=keep_own_id)
     if save_run:
         _check_runs(save_run, first, contenders, run, fusion=fuse)
     told = _tell(judged, first)
@@ -137,11 +141,19 @@ def _collection(
 
 
 def _first_stage(
-    collection: "Collection", run: Path | None, language: str | None, contenders: "Sequence[Contender]"
+    collection: "Collection",
+    run: Path | None,
+    language: str | None,
+    contenders: "Sequence[Contender]",
+    *,
+    keep_own_id: bool,
 ) -> "FirstStage":
     from yesrank.evaluate import bm25, from_run
 
-    found = from_run(collection, run) if run else bm25(collection, language)
+    if run:
+        found = from_run(collection, run, keep_own_id=keep_own_id)
+    else:
+        found = bm25(collection, language, keep_own_id=keep_own_id)
     # a run that one of the models made before: each line of the table has a name of its own
     known = found.name in {each.label for each in contenders}
     return replace(found, name=f"{found.name} (run)") if known else found

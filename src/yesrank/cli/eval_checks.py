@@ -12,7 +12,7 @@ _MODELS = ("model", "precision")
 _SCORING = ("device", "instruction", "template", "max_length", "fuse", "scores", "again")
 _OF_BENCHMARK = ("task", "first_stage", "keep")
 _NOT_OF_BENCHMARK = (
-    "collection", *_FILES, "run", "split", "language", "limit", "fuse", "compare", "first_stage_only",
+    "collection", *_FILES, "run", "split", "language", "limit", "keep_own_id", "fuse", "compare", "first_stage_only",
     "scores", "again", "save_run", "html", "fail_under", "fail_over",
 )  # fmt: skip
 _EITHER = "leave one of the two out"

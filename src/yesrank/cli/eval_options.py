@@ -16,14 +16,20 @@ FolderArgument = Annotated[
 
 # the collection and its first stage
 SplitOption = Annotated[str, typer.Option("--split", help="Which judgments: qrels/SPLIT.tsv.")]
-CorpusOption = Annotated[Path | None, typer.Option("--corpus", help="Documents: JSONL, or id TAB text.")]
-QueriesOption = Annotated[Path | None, typer.Option("--queries", help="Queries: JSONL, or id TAB text.")]
+CorpusOption = Annotated[Path | None, typer.Option("--corpus", help="Documents: JSONL, TSV or CSV.")]
+QueriesOption = Annotated[Path | None, typer.Option("--queries", help="Queries: JSONL, TSV or CSV.")]
 QrelsOption = Annotated[Path | None, typer.Option("--qrels", help="Judgments: BEIR's or TREC's columns.")]
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="First stage: a TREC run file, in place of BM25.")
 ]
 LanguageOption = Annotated[
     str | None, typer.Option("--language", help="Of BM25: en, de, zh, ..., plain; else guessed.")
+]
+KeepOwnOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-own-id", help="Let a query's candidates hold the document that has the query's own id."
+    ),
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N judged queries.")]
 
@@ -44,7 +50,7 @@ PrecisionsOption = Annotated[
     ),
 ]
 FirstStageOnlyOption = Annotated[
-    bool, typer.Option("--first-stage-only", help="Measure the first stage, rerank nothing.")
+    bool, typer.Option("--first-stage-only", help="Measure BM25 or the --run alone; no model.")
 ]
 CompareOption = Annotated[
     tuple[str, str] | None,

@@ -13,7 +13,7 @@ from rich.table import Table
 from yesrank.cli import output
 from yesrank.errors import InputError
 from yesrank.evaluate.measures import MAIN, MEASURES
-from yesrank.evaluate.trec import write_run
+from yesrank.evaluate.trec import check_ids, write_run
 
 if TYPE_CHECKING:
     from yesrank.evaluate import Evaluation, System
@@ -33,12 +33,13 @@ def as_data(found: "Evaluation", comparison: "Comparison | None" = None) -> dict
             "judgments": sum(map(len, collection.qrels.values())),
         },
         "first_stage": found.first_stage.how,
-        "top_k": found.top_k,
+        "top_k": found.top_k if len(found.systems) > 1 else None,
         "notes": [*found.notes],
         "systems": [_system(system) for system in found.systems],
         "queries": [
             {
                 "id": query,
+                **({"instruction": told} if (told := collection.instructions.get(query)) else {}),
                 "figures": {
                     system.label: {name: float(row[at]) for name, row in system.values.items()}
                     for system in found.systems
@@ -73,6 +74,10 @@ def save_runs(folder: Path, found: "Evaluation") -> None:
             "save-run", f"{folder} cannot be written: {error.strerror}", "name another folder"
         ) from error
     output.note(f"runs: {len(found.systems)} files in {folder}")
+    if any(map(check_ids, (system.run for system in found.systems))):
+        output.note(
+            "note: save-run: ids hold spaces, so that tabs part the columns; trec_eval cannot read such a file"
+        )
 
 
 def run_files(folder: Path, labels: Iterable[str]) -> dict[str, Path]:
@@ -112,6 +117,7 @@ def _system(system: "System") -> dict[str, Any]:
             "pairs": model.pairs,
             "scored_now": model.fresh,
             "truncated": model.truncated,
+            "settings": dict(system.settings),
             "documents_per_second": model.per_second,
         }
     return data
@@ -119,7 +125,7 @@ def _system(system: "System") -> dict[str, Any]:
 
 def _figures(found: "Evaluation") -> Table:
     table = Table(
-        title=f"{found.collection.name}: {len(found.queries)} queries, top {found.top_k} reranked",
+        title=f"{found.collection.name}: {len(found.queries)} queries, {found.what}",
         title_justify="left",
         box=None,
         pad_edge=False,

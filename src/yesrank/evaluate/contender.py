@@ -25,8 +25,10 @@ class Scorer(Protocol):
     def info(self) -> EngineInfo:
         """What is really running."""
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> PairScores:
-        """(query, document) pairs, scored in the order given."""
+    def score(
+        self, pairs: Sequence[tuple[str, str]], *, instruction: str | None = None, as_text: bool = False
+    ) -> PairScores:
+        """(query, document) pairs, scored in the order given, each text as it is where as_text says so."""
 
     def close(self) -> None:
         """Frees the weights."""

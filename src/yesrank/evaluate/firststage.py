@@ -9,6 +9,7 @@ import numpy as np
 
 from yesrank.errors import InputError, MissingExtra
 from yesrank.evaluate.collection import Collection
+from yesrank.evaluate.ownid import left_out
 from yesrank.evaluate.trec import Run, ids, read_run
 from yesrank.evaluate.words import detect, terms_for
 
@@ -27,11 +28,12 @@ class FirstStage:
     notes: tuple[str, ...] = ()
 
 
-def bm25(collection: Collection, language: str | None = None) -> FirstStage:
+def bm25(collection: Collection, language: str | None = None, *, keep_own_id: bool = False) -> FirstStage:
     """BM25 as Lucene computes it, k1 0.9, b 0.4 (Anserini's defaults), by bm25s.
 
     language: one of words.LANGUAGES; None guesses it from the documents. Documents that share no term with a query
-    are no candidates. Raises InputError or MissingExtra.
+    are no candidates, nor are those that a query excludes and, unless keep_own_id, the one that is the query itself
+    (ownid.py). Raises InputError or MissingExtra.
     """
     try:
         import bm25s
@@ -47,20 +49,22 @@ def bm25(collection: Collection, language: str | None = None) -> FirstStage:
     index.index(documents, show_progress=False)
     names = np.array([*collection.documents], dtype=object)
     asked = [*collection.qrels]
+    left = left_out(collection, keep_own_id=keep_own_id)
+    places = {name: at for at, name in enumerate(collection.documents)}
     run = {
-        query: _best(index.get_scores(words), names)
+        query: _best(_without(index.get_scores(words), [places[name] for name in left.of(query)]), names)
         for query, words in zip(asked, terms([collection.queries[name] for name in asked]), strict=True)
         if words
     }
     seconds = time.perf_counter() - started
     how = f"BM25 (k1 {_K1}, b {_B}, language {chosen}{'' if language else ', detected'}), {seconds:.1f} s"
-    return FirstStage("bm25", how, run, _without_candidates(run, asked))
+    return FirstStage("bm25", how, run, (*left.notes, *_without_candidates(run, asked)))
 
 
-def from_run(collection: Collection, path: Path) -> FirstStage:
+def from_run(collection: Collection, path: Path, *, keep_own_id: bool = False) -> FirstStage:
     """A TREC run file. What it names and the collection lacks is left out, with a note that counts it.
 
-    Raises InputError where nothing is left.
+    So is what `bm25` leaves out. Raises InputError where nothing is left.
     """
     given = read_run(path)
     shared = {query: given[query] for query in collection.qrels if query in given}
@@ -71,8 +75,10 @@ def from_run(collection: Collection, path: Path) -> FirstStage:
             "check that they belong together",
         )
     documents = collection.documents
+    left = left_out(collection, keep_own_id=keep_own_id)
     known = {
-        query: {name: s for name, s in row.items() if name in documents} for query, row in shared.items()
+        query: {name: s for name, s in row.items() if name in documents and name not in left.of(query)}
+        for query, row in shared.items()
     }
     strangers = len(ids(shared.values()) - documents.keys())
     if not any(known.values()):
@@ -81,9 +87,23 @@ def from_run(collection: Collection, path: Path) -> FirstStage:
     others = len(given.keys() - collection.queries.keys())
     notes += [f"run: {others} queries are not among those evaluated and are left out"] if others else []
     run = {query: _deepest(row) for query, row in known.items() if row}
-    return FirstStage(
-        path.stem, f"run file {path.name}", run, (*notes, *_without_candidates(run, collection.qrels))
+    deeper = sum(len(row) > DEPTH for row in known.values())
+    notes += (
+        [f"run: {deeper} queries have more than {DEPTH} documents; the best {DEPTH} are kept"]
+        if deeper
+        else []
     )
+    return FirstStage(
+        path.stem,
+        f"run file {path.name}",
+        run,
+        (*notes, *left.notes, *_without_candidates(run, collection.qrels)),
+    )
+
+
+def _without(scores: np.ndarray, places: list[int]) -> np.ndarray:
+    scores[places] = 0
+    return scores
 
 
 def _best(scores: np.ndarray, names: np.ndarray) -> dict[str, float]:

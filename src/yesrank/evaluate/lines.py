@@ -14,15 +14,17 @@ _ICONV = "convert it first, for example: iconv -f {} -t UTF-8"
 _GZIP, _UTF_16 = b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_lines(path: Path, field: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path, field: str, *, blank: bool = False) -> Iterator[tuple[int, str]]:
     """(line number from 1, text) of the lines that hold something; gzip is unpacked, whatever the name.
 
-    field: the argument that errors name. Raises InputError where the file cannot be read or is not UTF-8.
+    blank: also of those that hold nothing, as a quoted cell of CSV may. field: the argument that errors name.
+    Raises InputError where the file cannot be read or is not UTF-8.
     """
     try:
         with path.open("rb") as packed, _unpacked(packed, path) as file:
             for number, raw in enumerate(file, start=1):
-                if line := _decoded(raw, path, number, field):
+                line = _decoded(raw, path, number, field)
+                if blank or line.strip():
                     yield number, line
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
@@ -58,5 +60,4 @@ def _decoded(raw: bytes, path: Path, number: int, field: str) -> str:
     except UnicodeDecodeError:
         likely = "UTF-16" if number == 1 and raw.startswith(_UTF_16) else "ISO-8859-1"
         raise InputError(field, f"{path} is not UTF-8 (line {number})", _ICONV.format(likely)) from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    return text if text.strip() else ""
+    return text.removesuffix("\n").removesuffix("\r")

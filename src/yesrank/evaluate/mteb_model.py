@@ -148,7 +148,8 @@ class MtebReranker:
         instruction = task_instruction(task_metadata, self.instructions)
         if self._store is not None:
             return kept_logits(self.reranker, pairs, instruction, self._store, progress=show_progress_bar)
-        return self.reranker.score(pairs, instruction=instruction, progress=show_progress_bar).logits
+        found = self.reranker.score(pairs, instruction=instruction, progress=show_progress_bar, as_text=True)
+        return found.logits
 
     @cached_property
     def mteb_model_meta(self) -> "ModelMeta":

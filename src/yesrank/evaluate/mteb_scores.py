@@ -30,7 +30,7 @@ def kept_logits(
     with _reporter(progress, len(missing)) as report:
         for batch in _batches(missing):
             started = time.perf_counter()
-            found = reranker.score(batch, instruction=instruction)
+            found = reranker.score(batch, instruction=instruction, as_text=True)
             share = (time.perf_counter() - started) / len(batch)
             rows = [
                 (*pair, Scored(float(logit), cut, share))

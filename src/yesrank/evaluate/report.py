@@ -26,12 +26,13 @@ def render(found: Evaluation, comparison: Comparison | None = None) -> str:
     style = (files("yesrank") / "evaluate" / "report.css").read_text(encoding="utf-8")
     about = (
         f"{len(collection.documents):,} documents, {len(found.queries):,} judged queries. First stage: "
-        f"{found.first_stage.how}. The best {found.top_k} documents of each query are reranked."
+        f"{found.first_stage.how}. {found.what}."
     )
     parts = [
         f"<h1>{escape(collection.name)}</h1><p>{escape(about)}</p>",
         _list(found.notes),
         _figures(found),
+        _settings(found),
         _compared(comparison) if comparison else "",
         _speeds(found),
         *(_system(found, system) for system in found.systems[1:]),
@@ -61,6 +62,24 @@ def _figures(found: Evaluation) -> str:
         cells.append(f"{speed:,.1f}" if speed else "")
         rows.append(cells)
     return "<h2>Figures</h2>" + _table(top_row, rows)
+
+
+def _settings(found: Evaluation) -> str:
+    """What the figures of each model depend on, besides the files."""
+    models = [system for system in found.systems if system.settings]
+    names = [
+        name
+        for name in ("template", "instruction", "max_length")
+        if any(name in each.settings for each in models)
+    ]
+    rows = [
+        [escape(each.label), *(escape(str(each.settings.get(name, ""))) for name in names)] for each in models
+    ]
+    return (
+        "<h2>Settings</h2>" + _table(["model", *(name.replace("_", " ") for name in names)], rows)
+        if names
+        else ""
+    )
 
 
 def _compared(found: Comparison) -> str:

@@ -1,8 +1,10 @@
 """The second stage: a model's logit for every candidate, from the score store where it is known."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -44,6 +46,12 @@ class _Pair:
     document_id: str
     query: str
     document: str
+    instruction: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """What the store knows the query by: a task of its own is part of it."""
+        return self.query if self.instruction is None else json.dumps([self.instruction, self.query])
 
 
 def rerank(
@@ -79,7 +87,7 @@ def rerank(
             at += len(batch)
             size = _next_size(done)
             store.put(
-                key, ((pair.query, pair.document, scored) for pair, scored in zip(batch, done, strict=True))
+                key, ((pair.asked, pair.document, scored) for pair, scored in zip(batch, done, strict=True))
             )
             known |= {(p.query_id, p.document_id): scored for p, scored in zip(batch, done, strict=True)}
             if progress is not None:
@@ -97,13 +105,14 @@ def with_rest(scores: Run, below: Run) -> Run:
 def _pairs(collection: Collection, candidates: Run) -> Iterator[_Pair]:
     for query, row in candidates.items():
         for document in row:
-            yield _Pair(query, document, collection.queries[query], collection.documents[document])
+            told = collection.instructions.get(query)
+            yield _Pair(query, document, collection.queries[query], collection.documents[document], told)
 
 
 def _known(pairs: Sequence[_Pair], store: ScoreStore, key: bytes) -> dict[tuple[str, str], Scored]:
     by_query: dict[str, list[_Pair]] = {}
     for pair in pairs:
-        by_query.setdefault(pair.query, []).append(pair)
+        by_query.setdefault(pair.asked, []).append(pair)
     return {
         (pair.query_id, pair.document_id): scored
         for query, group in by_query.items()
@@ -127,21 +136,25 @@ def _next_size(done: Sequence[Scored]) -> int:
 
 def _score(scorer: Scorer, batch: Sequence[_Pair]) -> list[Scored]:
     started = time.perf_counter()
+    rows: list[tuple[float, bool]] = []
     try:
-        found = scorer.score([(pair.query, pair.document) for pair in batch])
+        for told, group in groupby(batch, lambda pair: pair.instruction):
+            texts = [(pair.query, pair.document) for pair in group]
+            found = scorer.score(texts, instruction=told, as_text=True)
+            rows += zip(map(float, found.logits), found.truncated, strict=True)
     except InputError as error:
         raise _with_query(error, scorer, batch) from error
     share = (time.perf_counter() - started) / len(batch)
-    return [Scored(float(x), cut, share) for x, cut in zip(found.logits, found.truncated, strict=True)]
+    return [Scored(logit, cut, share) for logit, cut in rows]
 
 
 def _with_query(error: InputError, scorer: Scorer, batch: Sequence[_Pair]) -> InputError:
     """The same error, with the id of the query at fault: one that leaves no room for a document."""
-    for name, query in {pair.query_id: pair.query for pair in batch}.items():
+    for pair in {pair.query_id: pair for pair in batch}.values():
         try:
-            scorer.score([(query, "")])
+            scorer.score([(pair.query, "")], instruction=pair.instruction, as_text=True)
         except InputError as found:
-            return InputError("queries", f"{name!r}: {found.message}", found.hint)
+            return InputError("queries", f"{pair.query_id!r}: {found.message}", found.hint)
     return error
 
 

@@ -1,8 +1,8 @@
 """An evaluation from end to end: candidates, models, figures."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from yesrank.evaluate import statistics
 from yesrank.evaluate.collection import Collection
@@ -24,7 +24,8 @@ Bar = Callable[[str, int], AbstractContextManager[Progress | None]]
 class System:
     """One line of the table. model: None for the first stage. gains: against the first stage, None for itself.
 
-    values: per query, in the order of the qrels. means and gains: by measure.
+    values: per query, in the order of the qrels. means and gains: by measure. settings: of a model, what its scores
+    depend on.
     """
 
     label: str
@@ -33,6 +34,7 @@ class System:
     means: dict[str, Mean]
     gains: dict[str, Difference] | None = None
     model: Reranked | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,13 @@ class Evaluation:
     candidates: Run
     systems: tuple[System, ...]
     notes: tuple[str, ...]
+
+    @property
+    def what(self) -> str:
+        """What was done, in words: without a model nothing was reranked."""
+        if len(self.systems) == 1:
+            return "first stage only, nothing reranked"
+        return f"top {self.top_k} of each query reranked"
 
     @property
     def queries(self) -> list[str]:
@@ -72,6 +81,7 @@ def evaluate(
     candidates = {query: top(row, top_k) for query, row in first_stage.run.items()}
     base = _system(first_stage.name, collection, first_stage.run)
     systems = [base]
+    contenders = [*contenders]
     for each in contenders:
         if store is None:
             raise ValueError("scores of a contender need a store")
@@ -79,11 +89,12 @@ def evaluate(
             done = rerank(
                 each, collection, candidates, first_stage.run, store, again=again, progress=progress
             )
-        systems.append(_system(each.label, collection, done.run, base, done))
+        systems.append(replace(_system(each.label, collection, done.run, base, done), settings=each.settings))
         if fusion is not None:
             fused = with_rest(fuse(done.logits, candidates, fusion), first_stage.run)
             systems.append(_system(_fused(each, first_stage), collection, fused, base))
-    notes = (*collection.notes, *first_stage.notes, *_notes(collection, top_k, systems))
+    told = differences(contenders, own_instructions=bool(collection.instructions))
+    notes = (*collection.notes, *first_stage.notes, *_notes(collection, top_k, systems), *told)
     return Evaluation(collection, first_stage, top_k, candidates, tuple(systems), notes)
 
 
@@ -92,6 +103,19 @@ def labels(first_stage: FirstStage, contenders: Iterable[Contender], *, fused: b
     found = [first_stage.name]
     for each in contenders:
         found += [each.label, _fused(each, first_stage)] if fused else [each.label]
+    return found
+
+
+def differences(contenders: Sequence[Contender], *, own_instructions: bool = False) -> list[str]:
+    """What else than the model differs between contenders, and makes their figures those of two things at once."""
+    found = []
+    for name in ("template", "instruction", "max_length"):
+        if name == "instruction" and own_instructions:
+            continue
+        values = {each.label: each.settings[name] for each in contenders if name in each.settings}
+        if len({*values.values()}) > 1:
+            each = "; ".join(f"{label}: {value}" for label, value in values.items())
+            found.append(f"{name.replace('_', '-')} differs between the models ({each})")
     return found
 
 

@@ -1,5 +1,6 @@
 """TREC's file formats: judgments (also BEIR's three columns) and runs."""
 
+import csv
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,12 @@ Run = Mapping[str, Mapping[str, float]]
 """Score by query id, then document id. More is better."""
 
 _BEIR, _TREC, _RUN = 3, 4, 6
+_QUERIES = ("query-id", "query_id", "queryid", "query", "qid", "topic")
+_DOCUMENTS = (
+    "corpus-id", "corpus_id", "document-id", "document_id", "doc-id", "doc_id", "docid", "docno", "doc", "document",
+    "did", "pid",
+)  # fmt: skip
+_GRADES = ("score", "rel", "relevance", "grade", "label", "rating")
 _HIGHEST = 1_000_000
 """trec_eval counts the documents of each grade up to the highest: a column of other numbers would take all memory."""
 _MOST = float(np.finfo(np.float32).max)
@@ -29,11 +36,15 @@ def read_qrels(path: Path) -> tuple[Qrels, tuple[str, ...]]:
     """(judgments, notes) of a BEIR or TREC file. Raises InputError, naming the line."""
     found: dict[str, dict[str, int]] = {}
     repeated = 0
+    order: tuple[int, ...] | None = None
     for at, (number, line) in enumerate(read_lines(path, "qrels")):
-        fields = line.split("\t") if "\t" in line else _columns(line)
-        if at == 0 and _is_header(fields):
-            continue
-        query, document, grade = _judgment(fields, path, number)
+        fields = _qrels_fields(line, path)
+        if at == 0:
+            order = _order(fields)
+            if order is not None or _is_header(fields):
+                order = order or _checked_order(fields, path)
+                continue
+        query, document, grade = _judgment(fields, path, number, order)
         row = found.setdefault(query, {})
         if row.get(document, grade) != grade:
             raise InputError(
@@ -55,8 +66,10 @@ def read_run(path: Path) -> Run:
     and a document named twice for a query.
     """
     found: dict[str, dict[str, float]] = {}
-    for number, line in read_lines(path, "run"):
+    for at, (number, line) in enumerate(read_lines(path, "run")):
         fields = line.split("\t") if line.count("\t") >= _RUN - 2 else _columns(line)
+        if at == 0 and _is_run_header(fields):
+            continue
         if len(fields) not in (_RUN - 1, _RUN):
             raise InputError("run", f"{path}, line {number} is not a line of a TREC run", _RUN_FORM)
         if not _is_number(fields[4]) or not abs(float(fields[4])) <= _MOST:  # not `>`: NaN is no score
@@ -80,23 +93,33 @@ def read_run(path: Path) -> Run:
 def write_run(path: Path, run: Run, tag: str) -> None:
     """Writes a TREC run, best first. Scores have nine digits: a float32 survives the way there and back.
 
-    Raises InputError for an id with white space, which this format cannot hold.
+    Where an id holds a space, tabs part the columns, which `read_run` and whoever splits at tabs can read. Raises
+    InputError for an id that no such file can hold.
     """
-    check_ids(run)
+    between = "\t" if check_ids(run) else " "
     label = "-".join(tag.split()) or "yesrank"
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         for query, scores in run.items():
             for rank, document in enumerate(ranked(scores), start=1):
-                file.write(f"{query} Q0 {document} {rank} {np.float32(scores[document]):.9g} {label}\n")
+                columns = (query, "Q0", document, str(rank), f"{np.float32(scores[document]):.9g}", label)
+                file.write(between.join(columns) + "\n")
 
 
-def check_ids(run: Run) -> None:
-    """Raises InputError for an id that a run file cannot hold."""
+def check_ids(run: Run) -> bool:
+    """Whether an id holds white space, so that a run must be parted by tabs.
+
+    Raises InputError for an id with a tab or the end of a line in it, which a run file cannot hold.
+    """
+    spaced = False
     for name in (*run, *ids(run.values())):
-        if len(name.split()) != 1:
+        if re.search("[\t\n\r\f\v]", name):
             raise InputError(
-                "save-run", f"the id {name!r} has white space", "a TREC run cannot hold it: use --json"
+                "save-run",
+                f"the id {name!r} holds a tab or the end of a line",
+                "a run file cannot hold it: use --json",
             )
+        spaced = spaced or len(name.split()) != 1
+    return spaced
 
 
 def ranked(scores: Mapping[str, float]) -> list[str]:
@@ -122,8 +145,41 @@ def _is_header(fields: list[str]) -> bool:
     return len(fields) in (_BEIR, _TREC) and is_word
 
 
-def _judgment(fields: list[str], path: Path, number: int) -> tuple[str, str, int]:
-    if len(fields) == _TREC:
+def _qrels_fields(line: str, path: Path) -> list[str]:
+    if path.name.lower().removesuffix(".gz").endswith(".csv"):
+        return next(csv.reader([line]))
+    return line.split("\t") if "\t" in line else _columns(line)
+
+
+def _order(names: list[str]) -> tuple[int, ...] | None:
+    """Where query, document and grade stand, where the names of the columns say so."""
+    places = _places(names)
+    return tuple(found[0] for found in places) if all(len(found) == 1 for found in places) else None
+
+
+def _checked_order(names: list[str], path: Path) -> tuple[int, ...] | None:
+    """None: the usual order. Raises InputError where a name is known and says that the order is another."""
+    usual = (0, 1, 2) if len(names) == _BEIR else (0, 2, 3)
+    if any(found and at not in found for found, at in zip(_places(names), usual, strict=True)):
+        raise InputError(
+            "qrels", f"{path}: its first line names columns in an order that is not known", _QRELS_FORM
+        )
+    return None
+
+
+def _places(names: list[str]) -> list[list[int]]:
+    known = [name.strip().casefold() for name in names]
+    return [
+        [at for at, name in enumerate(known) if name in wanted] for wanted in (_QUERIES, _DOCUMENTS, _GRADES)
+    ]
+
+
+def _judgment(
+    fields: list[str], path: Path, number: int, order: tuple[int, ...] | None = None
+) -> tuple[str, str, int]:
+    if order is not None and len(fields) in (_BEIR, _TREC) and max(order) < len(fields):
+        fields = [fields[at] for at in order]
+    elif len(fields) == _TREC:
         fields = [fields[0], fields[2], fields[3]]
     names = [field.strip() for field in fields[:2]]
     if len(fields) != _BEIR or not all(names):
@@ -136,6 +192,17 @@ def _judgment(fields: list[str], path: Path, number: int) -> tuple[str, str, int
             f"write a whole number, at most {_HIGHEST:,}",
         )
     return names[0], names[1], int(float(grade))
+
+
+def _is_run_header(fields: list[str]) -> bool:
+    """A first line of names: query's and document's in their places, and a word for the score."""
+    names = [field.strip().casefold() for field in fields]
+    return (
+        len(names) >= _RUN - 1
+        and names[0] in _QUERIES
+        and names[2] in _DOCUMENTS
+        and not _is_number(names[4])
+    )
 
 
 def _columns(line: str) -> list[str]:

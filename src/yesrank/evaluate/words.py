@@ -1,10 +1,15 @@
-"""Text to the terms that BM25 counts, by language."""
+"""Text to the terms that BM25 counts, by language.
+
+One text in two encodings is one text: all is brought into composed form first (NFKC). File systems and PDF extraction
+write letters and their marks apart, and the patterns that find words would end one at each mark.
+"""
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import islice
+from typing import Any
 
 from yesrank.errors import InputError, MissingExtra
 
@@ -15,25 +20,54 @@ SNOWBALL = {
     "en": "english", "de": "german", "nl": "dutch", "fr": "french", "es": "spanish", "pt": "portuguese",
     "it": "italian", "ru": "russian", "sv": "swedish", "no": "norwegian", "da": "danish", "tr": "turkish",
 }  # fmt: skip
-BIGRAMS = ("zh", "ja", "th")
+STEMMED = {"ar": "arabic", "el": "greek", "hi": "hindi", "ro": "romanian"}
+"""A stemmer, and no stop words."""
+BIGRAMS = ("zh", "ja", "th", "ko")
 PLAIN = "plain"
-LANGUAGES = (*SNOWBALL, *BIGRAMS, PLAIN)
+LANGUAGES = (*SNOWBALL, *STEMMED, *BIGRAMS, PLAIN)
 
 _THAI, _KANA = "\u0e00-\u0e7f", "\u3040-\u30ff\u31f0-\u31ff"
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HANGUL = "\uac00-\ud7a3"
 _UNSPACED = _THAI + _KANA + _HAN + "\u0e80-\u0eff\u1780-\u17ff"  # and Lao and Khmer
+_SCRIPTS = (
+    ("ko", _HANGUL),
+    ("el", "\u0370-\u03ff\u1f00-\u1fff"),
+    ("hi", "\u0900-\u097f"),
+    ("ar", "\u0600-\u06ff"),
+)
+_NOT_ARABIC = (
+    "\u067e\u0686\u0698\u06af\u06a9\u06cc\u06d2\u0679\u0688\u0691"  # Persian's and Urdu's own letters
+)
+_ROMANIAN = frozenset({
+    "și", "de", "în", "la", "cu", "pe", "este", "din", "care", "pentru", "un", "sau", "sunt", "fost", "mai", "prin",
+    "iar", "după", "între", "lui",
+})  # fmt: skip
 _SAMPLE, _CHARACTERS = 300, 1000
-_MANY_UNSPACED, _FEW_STOP_WORDS = 0.3, 0.05
+_MANY_UNSPACED, _FEW_STOP_WORDS, _FEW_LETTERS = 0.3, 0.05, 0.01
+
+# hyphens that show at a line's end only, and joiners: they stand within words, where no pattern wants them
+_WITHIN = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
+# marks that Arabic and Hebrew are mostly written without, and the stroke that widens an Arabic word
+_UNWRITTEN = re.compile(
+    "[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
+)
 
 
 def terms_for(language: str) -> Terms:
     """The function that cuts texts into terms. Raises InputError for an unknown language, or MissingExtra.
 
-    English and its like: bm25s's own pattern, stop words, Snowball stemmer. Chinese, Japanese, Thai: character
-    bigrams. "plain": lower-case words, combining marks kept with their letters.
+    English and its like: bm25s's own pattern, stop words, Snowball stemmer. Arabic, Greek, Hindi, Romanian: words,
+    Snowball stemmer. Chinese, Japanese, Thai: character bigrams; Korean: those of each word, whose particles are part
+    of it. "plain": lower-case words, combining marks kept with their letters.
     """
     if language in SNOWBALL:
         return _stemming(language)
+    if language in STEMMED:
+        stem = _stemmer(STEMMED[language]).stemWords
+        return lambda texts: [stem(_pieces(text)) for text in texts]
+    if language == "ko":
+        return lambda texts: [_korean(_pieces(text)) for text in texts]
     if language in (*BIGRAMS, PLAIN):
         return lambda texts: [_pieces(text) for text in texts]
     raise InputError("language", f"{language!r} is not known", f"use one of: {', '.join(LANGUAGES)}")
@@ -41,24 +75,33 @@ def terms_for(language: str) -> Terms:
 
 def detect(texts: Iterable[str]) -> str:
     """The language of a collection, guessed from its first texts: by script, then by stop words."""
-    sample = " ".join(text[:_CHARACTERS] for text in islice(texts, _SAMPLE))
+    sample = _composed(" ".join(text[:_CHARACTERS] for text in islice(texts, _SAMPLE)))
     letters = sum(char.isalpha() for char in sample)
-    if len(re.findall(f"[{_UNSPACED}]", sample)) > _MANY_UNSPACED * letters:
+    if _count(_UNSPACED, sample) > _MANY_UNSPACED * letters:
         return _unspaced_language(sample)
+    for name, chars in _SCRIPTS:
+        if _count(chars, sample) > _MANY_UNSPACED * letters:
+            return PLAIN if name == "ar" and _count(_NOT_ARABIC, sample) > _FEW_LETTERS * letters else name
     words = re.findall(r"\w\w+", sample.lower())
-    hits = {name: sum(map(_stop_words(name).__contains__, words)) for name in SNOWBALL}
+    hits = {name: sum(map(_stop_words(name).__contains__, words)) for name in (*SNOWBALL, "ro")}
     best = max(hits, key=hits.__getitem__)
     return best if hits[best] > _FEW_STOP_WORDS * len(words) else PLAIN
 
 
+def _count(chars: str, text: str) -> int:
+    return len(re.findall(f"[{chars}]", text))
+
+
 def _unspaced_language(sample: str) -> str:
-    counts = {name: len(re.findall(f"[{chars}]", sample)) for name, chars in (("th", _THAI), ("ja", _KANA))}
+    counts = {name: _count(chars, sample) for name, chars in (("th", _THAI), ("ja", _KANA))}
     # Chinese text cites Japanese names now and then; Japanese text is kana for the greater part
     best = max(counts, key=counts.__getitem__)
-    return best if counts[best] > 0.2 * len(re.findall(f"[{_UNSPACED}]", sample)) else "zh"
+    return best if counts[best] > 0.2 * _count(_UNSPACED, sample) else "zh"
 
 
 def _stop_words(language: str) -> frozenset[str]:
+    if language == "ro":
+        return _ROMANIAN
     try:
         from bm25s import stopwords
     except ImportError:
@@ -67,34 +110,71 @@ def _stop_words(language: str) -> frozenset[str]:
     return frozenset(getattr(stopwords, f"STOPWORDS_{name}"))
 
 
+def _stemmer(name: str) -> Any:
+    try:
+        import Stemmer
+    except ImportError:
+        raise MissingExtra("PyStemmer", "eval") from None
+    return Stemmer.Stemmer(name)
+
+
 def _stemming(language: str) -> Terms:
     try:
         import bm25s
-        import Stemmer
-    except ImportError as error:
-        raise MissingExtra("PyStemmer" if error.name == "Stemmer" else "bm25s", "eval") from None
-    stemmer = Stemmer.Stemmer(SNOWBALL[language])
+    except ImportError:
+        raise MissingExtra("bm25s", "eval") from None
+    stemmer = _stemmer(SNOWBALL[language])
 
     def terms(texts: Sequence[str]) -> list[list[str]]:
         found: list[list[str]] = bm25s.tokenize(
-            [*texts], stopwords=language, stemmer=stemmer, return_ids=False, show_progress=False
+            [_for_stemming(text, language) for text in texts],
+            stopwords=language,
+            stemmer=stemmer,
+            return_ids=False,
+            show_progress=False,
         )
         return found
 
     return terms
 
 
+def _composed(text: str) -> str:
+    return text if text.isascii() else _WITHIN.sub("", unicodedata.normalize("NFKC", text))
+
+
+def _for_stemming(text: str, language: str) -> str:
+    """Composed and in lower case. Marks that no letter has of its own (a Russian stress, a Turkish I's dot) go."""
+    if text.isascii() and language != "tr":
+        return text
+    normal = _composed(text)
+    if language == "tr":
+        normal = normal.replace("\u0130", "i").replace("I", "\u0131")
+    return "".join(char for char in normal.lower() if unicodedata.category(char) != "Mn")
+
+
 def _pieces(text: str) -> list[str]:
     """Bigrams of runs without spaces, whole words elsewhere."""
-    normal = unicodedata.normalize("NFKC", text).lower()
+    normal = _UNWRITTEN.sub("", _composed(text)).lower()
     found: list[str] = []
     for match in _word_pattern().finditer(normal):
         run, word = match.groups()
         if word:
             found.append(word)
         else:
-            found += [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
+            found += _bigrams(run)
     return found
+
+
+def _korean(words: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for word in words:
+        for run in re.findall(f"[{_HANGUL}]+|[^{_HANGUL}]+", word):
+            found += _bigrams(run) if re.match(f"[{_HANGUL}]", run) else [run]
+    return found
+
+
+def _bigrams(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
 
 
 @cache
