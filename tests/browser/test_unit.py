@@ -53,7 +53,7 @@ def test_vitest(node: str, web: Path, folders: dict[str, Path], external: Path) 
 
 @pytest.mark.parametrize(
     "command",
-    [("tsc", "--noEmit"), ("biome", "check", "src", "tests/rerank", "bench")],
+    [("tsc", "--noEmit"), ("biome", "check", "src", "tests/rerank", "bench", "samples")],
     ids=lambda command: command[0],
 )
 def test_types_and_style(web: Path, command: tuple[str, ...]) -> None:

@@ -1,5 +1,5 @@
 /** Browsers and their workers: onnxruntime-web, files over HTTP, the Cache API for those of a hub. */
-import { HttpFiles, HUB, hubUrl, isHubId, unknownPlace } from "./files.ts";
+import { HttpFiles, HUB, hubIdOf, hubUrl, unknownPlace } from "./files.ts";
 import type { Platform, Runtime } from "./platform.ts";
 import type { Device, LoadOptions, ModelFiles, ReadOptions } from "./types.ts";
 
@@ -13,10 +13,11 @@ async function open(model: string | URL, options: LoadOptions): Promise<ModelFil
   if (/^(https?|blob|chrome-extension|moz-extension):/.test(text) || /^\.{0,2}\//.test(text)) {
     return new HttpFiles(new URL(text, globalThis.location?.href).href, options.fetch);
   }
-  if (!isHubId(text)) throw unknownPlace(model);
-  const url = hubUrl(text, options, options.hub ?? HUB);
+  const id = hubIdOf(text, options);
+  if (id === undefined) throw unknownPlace(text, `a path that begins with "/" or "./"`);
+  const url = hubUrl(id, options, options.hub ?? HUB);
   const cached = options.cache !== false && "caches" in globalThis;
-  return cached ? new CachedFiles(url, options.fetch, text) : new HttpFiles(url, options.fetch, text);
+  return cached ? new CachedFiles(url, options.fetch, id) : new HttpFiles(url, options.fetch, id);
 }
 
 /** Files of a hub, whose URLs lead to ones that change and therefore are never in the browser's HTTP cache. */

@@ -65,12 +65,24 @@ export function isHubId(model: string): boolean {
   return /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model);
 }
 
-/** For a model that is neither a name nor a place. */
-export function unknownPlace(model: unknown): InputError {
+/**
+ * The name on a hub that is asked for: `hf:owner/name`, or `owner/name` with an option that only a hub has. undefined
+ * for anything else: `models/judge` may be a folder that is not there, and no server is to hear of it.
+ */
+export function hubIdOf(model: string, { hub, revision }: LoadOptions): string | undefined {
+  const id = model.replace(/^hf:/, "");
+  const asked = id !== model || hub !== undefined || revision !== undefined;
+  return asked && isHubId(id) ? id : undefined;
+}
+
+/** For a model that is neither a name nor a place. folder: how a folder would be given here. */
+export function unknownPlace(model: string, folder: string): InputError {
+  const name = isHubId(model) ? model : "owner/name";
+  const what = isHubId(model) ? "is neither a folder here nor asked of a hub" : "is no place of a model";
   return new InputError(
     "model",
-    `${JSON.stringify(model)} is no place of a model`,
-    "give owner/name of a hub, the URL of a folder, or (in Node) its path",
+    `${JSON.stringify(model)} ${what}`,
+    `give ${folder}, the URL of a folder, or "hf:${name}" for a model of the Hugging Face hub`,
   );
 }
 

@@ -8,9 +8,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ModelError } from "./errors.ts";
-import { chunksOf, contentLength, HttpFiles, HUB, hubUrl, isHubId, unknownPlace } from "./files.ts";
+import { DeviceError, ModelError } from "./errors.ts";
+import { chunksOf, contentLength, HttpFiles, HUB, hubIdOf, hubUrl, isHubId, unknownPlace } from "./files.ts";
 import type { Platform, Runtime } from "./platform.ts";
+import { checkReports } from "./reports.ts";
 import type { Device, LoadOptions, ModelFiles, ReadOptions } from "./types.ts";
 
 export const node: Platform = {
@@ -24,13 +25,15 @@ async function open(model: string | URL, options: LoadOptions): Promise<ModelFil
   const text = String(model);
   if (/^https?:/.test(text)) return new HttpFiles(text, options.fetch);
   const path = text.startsWith("file:") ? fileURLToPath(text) : resolve(text);
-  const there = await stat(path).catch(() => undefined);
+  const there = text.startsWith("hf:") ? undefined : await stat(path).catch(() => undefined);
   if (there?.isDirectory()) return new LocalFiles(path);
-  if (!isHubId(text)) {
-    if (/[/\\]/.test(text)) throw new ModelError(`there is no model folder ${path}`);
-    throw unknownPlace(model);
-  }
-  return hubFiles(text, options);
+  const id = hubIdOf(text, options);
+  if (id !== undefined) return hubFiles(id, options);
+  if (/^hf:/.test(text) || !/[/\\]/.test(text)) throw unknownPlace(text, "its path");
+  throw new ModelError(
+    `there is no model folder ${path}`,
+    isHubId(text) ? `check the path; a model of the Hugging Face hub is "hf:${text}"` : "check the path",
+  );
 }
 
 /** A folder of this machine. */
@@ -188,6 +191,17 @@ async function runtime(
   _device: Device,
   options: LoadOptions,
 ): Promise<{ runtime: Runtime; threads: number }> {
-  const runtime = await import("onnxruntime-node");
+  checkReports();
+  const runtime = await import("onnxruntime-node").catch(notInstalled);
   return { runtime, threads: options.threads ?? availableParallelism() };
+}
+
+/** It is an optional package: its own installation asks other servers than npm's, and browsers do without it. */
+function notInstalled(cause: NodeJS.ErrnoException): never {
+  if (cause.code !== "ERR_MODULE_NOT_FOUND" && cause.code !== "MODULE_NOT_FOUND") throw cause;
+  throw new DeviceError(
+    "onnxruntime-node is not installed",
+    "npm install onnxruntime-node --ignore-scripts",
+    { cause },
+  );
 }

@@ -16,8 +16,8 @@ import type {
   RerankResult,
 } from "./types.ts";
 
-/** What `rerank` loads where no model is given: published files, 0.6B. */
-export const DEFAULT_MODEL = "huggingworld/Qwen3-Reranker-0.6B-ONNX";
+/** What `rerank` loads where no model is given: published files of the Hugging Face hub, 0.6B. */
+export const DEFAULT_MODEL = "hf:huggingworld/Qwen3-Reranker-0.6B-ONNX";
 
 /** Ranks documents by the probability that the model answers "yes". */
 export class Reranker {
@@ -44,7 +44,7 @@ export class Reranker {
   }
 
   /**
-   * Loads a model. model: owner/name of a hub, the URL of a folder, in Node its path, or files of your own.
+   * Loads a model. model: the URL of a folder, in Node its path, `hf:owner/name` of a hub, or files of your own.
    * Throws InputError, ModelError or DeviceError, each with the next step; the signal's reason where aborted.
    */
   static async load(model: string | URL | ModelFiles, options: LoadOptions = {}): Promise<Reranker> {
