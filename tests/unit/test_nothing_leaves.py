@@ -26,6 +26,8 @@ TOLD = (
 )
 TOLD_PREFIXES = ("ORT_", "HF_", "XDG_", "YESRANK_", "GITHUB_", "GITLAB_", "CIRCLECI")
 
+OWN = "/yesrank/"  # the package's cache: hashes of files
+
 MAIN = "from yesrank.cli.main import main; main()"
 BOTH_ENGINES = """
 from yesrank import Reranker
@@ -115,7 +117,7 @@ def visit(tmp_path: Path) -> Callable[..., Visit]:
 def test_nothing_leaves(visit: Callable[..., Visit], way: str) -> None:
     seen = visit(*WAYS[way])
     assert seen.returncode == 0, seen.error
-    assert seen.files == []
+    assert [name for name in seen.files if OWN not in name] == []
     if not CAN_BE_ALONE:
         pytest.skip("only the files were looked at: network namespaces are not permitted here")
     assert seen.attempts == 0, seen.error
