@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from yesrank import Reranker
 from yesrank.cli.main import app
 from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace
-from yesrank.store import Store
+from yesrank.store import Store, intake, pending
 from yesrank.store.blobs import Blob
 from yesrank.store.hub import _check_space
 from yesrank.store.hub_errors import explaining
@@ -122,6 +122,52 @@ def test_what_a_killed_run_left_is_not_taken_for_the_model(checkpoint_folder: Pa
     result = invoke("add", "x", "--model-path", str(checkpoint_folder))
     assert isinstance(result.exception, InputError)
     assert "no stored model has the name x" in str(result.exception)
+
+
+def test_a_folder_that_was_kept_is_never_deleted_for_a_new_one(checkpoint_folder: Path, home: Path) -> None:
+    done("add", "x", "--model-path", str(checkpoint_folder))
+    done("remove", "x")
+    result = invoke("add", "x", "--model-path", str(checkpoint_folder))
+    assert isinstance(result.exception, InputError)
+    assert f"yesrank add x --model-path {home / 'models' / 'x'}" in str(result.exception)
+    done("add", "x", "--model-path", str(home / "models" / "x"))
+    assert json.loads(done("remove", "x", "--delete-files", "--json").stdout)["freed"] > 0
+
+
+def test_a_folder_of_another_file_of_names_is_never_deleted(
+    checkpoint_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("add", "x", "--model-path", str(checkpoint_folder))
+    pending.mark(home / "models" / "x", Store())  # as after a kill between the name and the end
+    monkeypatch.setenv("YESRANK_CONFIG", str(home / "other.toml"))
+    assert isinstance(invoke("add", "x", "--model-path", str(checkpoint_folder)).exception, InputError)
+    assert (home / "models" / "x" / "openvino_model.bin").exists()
+
+
+def test_two_commands_at_one_name(
+    checkpoint_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "_WAIT", 0.0)
+    target = home / "models" / "x"
+    with pending.changing(target, Store()):
+        result = invoke("add", "x", "--model-path", str(checkpoint_folder))
+        assert "written or removed by another process" in str(result.exception)
+    done("add", "x", "--model-path", str(checkpoint_folder))
+    with pending.changing(target, Store()):
+        result = invoke("remove", "x", "--delete-files")
+        assert "written or removed by another process" in str(result.exception)
+    assert Store().get("x").path == target
+    assert target.is_dir()
+
+
+def test_a_folder_that_goes_before_its_name_is_stored(
+    folders: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Path(shutil.copytree(folders["int8"], home / "mine"))
+    monkeypatch.setattr(intake, "_check_model", lambda *_: shutil.rmtree(mine))
+    monkeypatch.setattr(intake, "_check_weights", lambda *_: None)
+    assert isinstance(invoke("add", "x", "--model-path", str(mine)).exception, ModelNotFound)
+    assert Store().list() == ()
 
 
 def test_the_list_shows_problems_and_the_model_of_the_package(folders: dict[str, Path], home: Path) -> None:

@@ -15,7 +15,8 @@ import openvino as ov
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from yesrank.convert import check, claims, convert, run, staging
+from yesrank import claims
+from yesrank.convert import check, convert, run, staging
 from yesrank.errors import (
     CheckpointError,
     ConversionError,

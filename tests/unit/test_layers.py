@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry"),
-    ("qwen3", "checkpoint", "manifest", "prompt", "documents"),
+    ("qwen3", "checkpoint", "manifest", "claims", "prompt", "documents"),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),

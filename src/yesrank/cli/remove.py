@@ -23,11 +23,9 @@ def remove(
 
     Only a folder that yesrank has made for a name is ever deleted, never one of yours or of the Hugging Face cache.
     """
-    from yesrank.store import Store, delete_folder
+    from yesrank.store import Store, forget
 
-    store = Store()
-    entry = store.remove(name)
-    freed, note = delete_folder(store, entry) if delete_files else (0, f"its files stay in {entry.path}")
+    entry, freed, note = forget(Store(), name, delete_files=delete_files)
     if as_json:
         output.show_json({"name": entry.name, "path": str(entry.path), "freed": freed, "note": note})
         return

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from yesrank.convert.claims import claimed, partial_name, remove_partials
+from yesrank.claims import claimed, partial_name, remove_partials
 from yesrank.errors import ConversionError, InputError, NoSpace
 
 _FULL = 1 << 20  # with less than this free, a failed write is put down to the full disk

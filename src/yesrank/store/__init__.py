@@ -5,7 +5,7 @@ hub id or folder ─ take_in ─► download, convert, check ─► Store.add
 """
 
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
-from yesrank.store.folders import State, delete_folder, source_of, state_of
+from yesrank.store.folders import State, forget, source_of, state_of
 from yesrank.store.intake import Steps, pull, take_in
 from yesrank.store.places import config_file, models_folder
 from yesrank.store.resolve import not_found, resolve
@@ -19,7 +19,7 @@ __all__ = [
     "Store",
     "builtin_entry",
     "config_file",
-    "delete_folder",
+    "forget",
     "models_folder",
     "not_found",
     "pull",

@@ -1,16 +1,19 @@
 """A folder or a model of the hub -> an entry: downloaded, converted and checked on the way in."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yesrank.errors import InputError, ModelNotFound, YesrankError
+from yesrank.claims import discard
+from yesrank.errors import InputError, ModelError, ModelNotFound, YesrankError
+from yesrank.manifest import check_files, read_manifest
 from yesrank.store import hub
 from yesrank.store.choice import Choice, choose
 from yesrank.store.entry import Entry
-from yesrank.store.places import folder_for, is_folder
+from yesrank.store.folders import state_of
+from yesrank.store.pending import changing, is_leftover, mark, tidy
+from yesrank.store.places import folder_for, is_folder, models_folder
 from yesrank.store.resolve import HUB_ID, from_address
 from yesrank.store.store import Store, without_taken_aliases
 
@@ -55,6 +58,7 @@ def take_in(
     _check_together(entry, weights)
     store.check_free(entry)
     model, revision = _address(model, revision)
+    tidy(models_folder(), store)
     path = Path(model).expanduser()
     if is_folder(path):
         if revision is not None:
@@ -97,6 +101,7 @@ def pull(
     entry = Entry(name, folder_for(name), variant=variant)
     there = store.find(name)
     if there is not None and there.source == hub_id:
+        tidy(models_folder(), store)
         _check_same(there, hub_id, revision, weights, variant)
         return there, False
     return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
@@ -131,6 +136,8 @@ def _check_same(
         )
     if not is_folder(there.path):
         raise InputError("name", f"{there.name} is stored, but its folder {there.path} is gone", again)
+    if (problem := state_of(there).problem) is not None:
+        raise InputError("name", f"{there.name} is damaged: {problem}", again)
     what = _differs(there, weights, variant)
     if what is not None and variant is not None:
         again = f"keep both: yesrank pull {hub_id} --variant {variant} --name {there.name}-{variant}"
@@ -140,8 +147,6 @@ def _check_same(
 
 def _differs(there: Entry, weights: str | None, variant: str | None) -> str | None:
     """What an entry is, where that is not what was asked for."""
-    from yesrank.manifest import read_manifest
-
     if variant not in (None, there.variant):
         return f"is {f'variant {there.variant}' if there.variant else 'no ONNX model'}, not variant {variant}"
     if weights is None:
@@ -209,7 +214,7 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
     _check_model(entry, kind)
     _check_weights(model, entry)
-    return store.add(entry)
+    return store.add(entry, present=True)
 
 
 def _check_converted(entry: Entry) -> None:
@@ -223,37 +228,58 @@ def _check_converted(entry: Entry) -> None:
 
 
 def _convert(store: Store, entry: Entry, weights: str, steps: Steps) -> Entry:
+    """Killed at any moment, it leaves nothing that the same command does not take up or away."""
     from yesrank.convert import convert
 
     target = folder_for(entry.name)
-    made = not _is_result(target, entry, weights)
-    if made:
-        template = entry.template or "card"
-        convert(entry.path, target, weights=weights, template=template, progress=steps.convert)
-    try:
-        return store.add(replace(entry, path=target))
-    except YesrankError:  # another process took the name in the meantime
-        if made:
-            shutil.rmtree(target, ignore_errors=True)
-        raise
+    with changing(target, store):
+        store.check_free(entry)  # of two that add a name the second waited here
+        made = not _is_result(target, store, entry, weights)
+        try:
+            if made:
+                mark(target, store)
+                template = entry.template or "card"
+                convert(entry.path, target, weights=weights, template=template, progress=steps.convert)
+            return store.add(replace(entry, path=target), present=True)
+        except YesrankError:  # another process took an alias in the meantime
+            if made and is_leftover(target, store):
+                discard(target)
+            raise
 
 
-def _is_result(target: Path, entry: Entry, weights: str) -> bool:
-    """Whether an earlier run made the very folder and was stopped before it could store the name."""
-    from yesrank.manifest import read_manifest
+def _is_result(target: Path, store: Store, entry: Entry, weights: str) -> bool:
+    """Whether an earlier run made the very folder and was stopped before it could store the name.
 
+    What a killed run left besides is deleted. Raises InputError for a folder that is somebody's.
+    """
     if not target.exists():
         return False
-    manifest = read_manifest(target)
-    if manifest is not None and entry.revision is not None:
-        made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
-        if made == (entry.source, entry.revision, weights, entry.template or "card"):
+    what = ""
+    try:
+        if _is_whole_result(target, entry, weights):
             return True
+    except ModelError as error:
+        what = f" damaged ({error.message}),"
+    if is_leftover(target, store):
+        discard(target)
+        return False
     raise InputError(
         "name",
-        f"{target} exists, and no stored model has the name {entry.name}",
-        "remove it, or choose another name",
+        f"{target} exists,{what} and no stored model has the name {entry.name}",
+        f"remove it, choose another name, or use it: yesrank add {entry.name} --model-path {target}",
     )
+
+
+def _is_whole_result(target: Path, entry: Entry, weights: str) -> bool:
+    """Whether the folder is the conversion that is asked for. Reads all of it. Raises ModelError for damage."""
+    manifest = read_manifest(target)
+    if manifest is None or entry.revision is None:
+        return False
+    made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
+    if made != (entry.source, entry.revision, weights, entry.template or "card"):
+        return False
+    check_files(target, manifest, hashes=True)
+    return True
 
 
 def _check_model(entry: Entry, kind: str) -> None:

@@ -1,6 +1,6 @@
 """The names of a user: read, added to, removed from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from yesrank.errors import InputError, ModelNotFound
 from yesrank.store import toml
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
-from yesrank.store.places import config_file
+from yesrank.store.places import config_file, is_folder
 
 LIST = "yesrank list shows all names"
 
@@ -43,22 +43,25 @@ class Store:
         """Raises InputError where the name or an alias of the entry belongs to another one."""
         _check_free(entry, self.list())
 
-    def add(self, entry: Entry, replace: bool = False) -> Entry:
-        """Adds an entry and returns it. replace: an entry of the same name gives way.
+    def add(self, entry: Entry, replace: bool = False, *, present: bool = False) -> Entry:
+        """Adds an entry and returns it. replace: an entry of that name gives way. present: its folder must be there.
 
-        Raises InputError where the name or an alias is taken.
+        Raises InputError where the name or an alias is taken, ModelNotFound for a folder that has gone.
         """
         with toml.locked(self.path):
+            if present and not is_folder(entry.path):
+                raise ModelNotFound(f"{entry.path} was removed in the meantime", "run the same command again")
             kept = toml.read(self.path)
             entries = tuple(each for each in kept.entries if not (replace and each.name == entry.name))
             _check_free(entry, entries)
             toml.write(self.path, toml.Contents((*entries, entry), kept.default))
         return entry
 
-    def remove(self, name: str) -> Entry:
+    def remove(self, name: str, then: Callable[[Entry, Sequence[Entry]], None] | None = None) -> Entry:
         """Removes the entry of that name and returns it; the model's files stay.
 
-        Raises ModelNotFound; InputError for an alias, so that nothing is removed by one of its other names.
+        then: told of the entry and those that are left, before anyone else can add or remove one. Raises ModelNotFound;
+        InputError for an alias, so that nothing is removed by one of its other names.
         """
         with toml.locked(self.path):
             entry = self.get(name)
@@ -69,8 +72,10 @@ class Store:
                     f"to remove it: yesrank remove {entry.name}",
                 )
             kept = toml.read(self.path)
-            entries = tuple(each for each in kept.entries if each.name != name)
-            toml.write(self.path, toml.Contents(entries, None if kept.default == name else kept.default))
+            left = tuple(each for each in kept.entries if each.name != name)
+            toml.write(self.path, toml.Contents(left, None if kept.default == name else kept.default))
+            if then is not None:
+                then(entry, left)
         return entry
 
     def default(self) -> Entry:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -77,8 +78,10 @@ def write(path: Path, contents: Contents) -> None:
     text = render(contents)
     parse(text, path)  # what could not be read again is not written
     real = path.resolve()  # a link to a file elsewhere stays a link
-    temporary = real.with_name(f".{real.name}.new")
+    temporary = real.with_name(f".{real.name}.new-{secrets.token_hex(8)}")
     try:
+        for left in real.parent.glob(f".{real.name}.new-*"):  # by a killed writer: this one holds the lock
+            left.unlink(missing_ok=True)
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -71,14 +71,19 @@ def remove_partials(target: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what killed runs left in a folder: what was set aside, and parts whose writer has died."""
+    """Removes what killed runs left in a folder: what was set aside, parts whose writer has died, their locks."""
     for path in _left(folder, _DELETING):
         shutil.rmtree(path, ignore_errors=True)
-    for path in _left(folder, _PARTIAL):
-        target = folder / path.name[1:].rpartition(f".{_PARTIAL}-")[0]
-        with suppress(InputError), claimed(target) as alone:
+    targets = {path.name[1:].rpartition(f".{_PARTIAL}-")[0] for path in _left(folder, _PARTIAL)}
+    for name in targets | lock_names(folder):
+        with suppress(InputError), claimed(folder / name) as alone:
             if alone:
-                remove_partials(target)
+                remove_partials(folder / name)
+
+
+def lock_names(folder: Path, purpose: str = "lock") -> set[str]:
+    """Names of the targets in a folder for which there is a lock file, held or left."""
+    return {path.name[1:].removesuffix(f".{purpose}") for path in folder.glob(f".?*.{purpose}")}
 
 
 def _beside(target: Path, state: str) -> Path:
