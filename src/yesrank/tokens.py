@@ -14,6 +14,8 @@ from yesrank.types import Ids, Prompt
 
 MODEL_CARD_MAX_LENGTH = 8192
 _CHARACTERS_A_TOKEN = 8  # more than in most texts
+_LEAST_CHARACTERS = 512  # longer than anything in a text that hangs together, such as marks upon marks
+_PATIENCE = 2
 _LETTER = r"[^\W\d_]"
 _GAP = re.compile(
     f"(?<={_LETTER})(?=[ ,.;:。，、；：！？]{_LETTER})"
@@ -97,8 +99,10 @@ class PromptEncoder:
 
         Encoding a whole book to keep its first page takes seconds: longer texts are cut between two words first, where
         the tokenizer's pattern always begins a new piece, so that the ids up to there are those of the whole text.
+        Where there is no such place for as long again as what is needed (base64, a million spaces), the text is cut
+        anyway: a tokenizer's merges reach a few characters far, and the cut is thousands away from what is kept.
         """
-        characters = _CHARACTERS_A_TOKEN * (room + 1)
+        characters = max(_LEAST_CHARACTERS, _CHARACTERS_A_TOKEN * (room + 1))
         heads = [_head(text, characters) for text in texts]
         bodies = self._encode_user(heads)
         for index, (text, head, body) in enumerate(zip(texts, heads, bodies, strict=True)):
@@ -119,9 +123,12 @@ class PromptEncoder:
 
 
 def _head(text: str, characters: int) -> str:
-    """The text up to the first gap between two words after so many characters; all of it where there is none."""
-    gap = _GAP.search(text, characters) if len(text) > characters else None
-    return text[: gap.start()] if gap else text
+    """The text up to the first gap between two words after so many characters, or a few times as many without one."""
+    if len(text) <= characters:
+        return text
+    most = _PATIENCE * characters
+    gap = _GAP.search(text, characters, most)
+    return text[: gap.start() if gap else most]
 
 
 def _bare(spec: dict[str, Any]) -> Tokenizer:

@@ -119,16 +119,29 @@ def test_limits_of_one_request() -> None:
         assert server.rerank(GOOD).status_code == 200
 
 
-def test_a_query_or_instruction_may_be_no_longer_than_a_document() -> None:
+def test_queries_and_instructions_are_bounded() -> None:
     """To find that 30 MB leave no room for a document would take a tokenizer 20 seconds and gigabytes."""
-    with serving(Settings(max_document_characters=100), scorer=SlowScorer()) as server:
+    with serving(Settings(max_query_characters=100), scorer=SlowScorer()) as server:
         bodies = [
             {"query": "w" * 101, "documents": ["a"]},
             {"query": "q", "documents": ["a"], "instruction": "w" * 101},
             {"queries": ["q", "w" * 101], "documents": ["a", "b"]},
         ]
         assert [server.rerank(body).status_code for body in bodies] == [413] * 3
-        assert server.rerank({"query": "w" * 100, "documents": ["a" * 100]}).status_code == 200
+        assert server.rerank({"query": "w" * 100, "documents": ["a" * 101]}).status_code == 200
+
+
+@pytest.mark.parametrize("part", ["word another ", "x", "1", " ", "=\n", "\u4e2d\u6587", "\U0001f600"])
+def test_a_document_of_any_length_is_cut(server: Server, part: str) -> None:
+    """Also where it has no gaps between words; with the score of its beginning."""
+    start = "Dogs bark, and cats purr. "
+    long, short = (start + part * (characters // len(part)) for characters in (5_000_000, 150_000))
+    query = {"query": "Who barks?", "max_tokens_per_doc": 20}
+    answer = server.rerank({**query, "documents": [long, "Cats purr."]})
+    assert answer.status_code == 200
+    scores = {each["index"]: each["relevance_score"] for each in answer.json()["results"]}
+    found = server.rerank({**query, "documents": [short, "Cats purr."]}).json()["results"]
+    assert scores == {each["index"]: each["relevance_score"] for each in found}
 
 
 def test_a_body_far_too_large_gets_its_answer() -> None:

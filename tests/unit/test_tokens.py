@@ -115,9 +115,43 @@ def test_cutting_text_before_encoding_changes_no_id(
     encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch, text: str, room: int
 ) -> None:
     monkeypatch.setattr(tokens, "_CHARACTERS_A_TOKEN", 1)
+    monkeypatch.setattr(tokens, "_LEAST_CHARACTERS", 1)
+    monkeypatch.setattr(tokens, "_PATIENCE", 10_000)
     [whole] = encoder._encode_user([text])
     [cut] = encoder._encode_documents([text], room)
     assert cut[: room + 1] == whole[: room + 1]
+
+
+GAPLESS = (
+    "a",
+    "1",
+    " ",
+    "\n",
+    "=",
+    "ab",
+    "e\u0301",
+    "a\u200d",
+    "\u4e2d\u6587\u5b57",
+    "\u0e01\u0e32\u0e19",
+    "abc\n",
+    "x1Y+",
+    "\U0001f600\U0001f1e9",
+)
+
+
+@pytest.mark.parametrize("part", GAPLESS)
+def test_texts_without_gaps_are_cut_all_the_same(
+    encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    text = part * (40_000 // len(part))
+    [whole] = encoder._encode_user([text])
+    seen: list[int] = []
+    encode = encoder._encode_user
+    monkeypatch.setattr(encoder, "_encode_user", lambda some: seen.extend(map(len, some)) or encode(some))
+    for room in (1, 7, 60):
+        [cut] = encoder._encode_documents([text], room)
+        assert cut[: room + 1] == whole[: room + 1]
+    assert sum(seen) < len(text) / 2
 
 
 @quick

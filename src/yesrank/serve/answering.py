@@ -50,11 +50,8 @@ def check_size(request: RerankRequest, settings: Settings) -> None:
             f"{len(request.documents)} documents are more than the {settings.max_documents} of one request",
             "send fewer at a time",
         )
-    longest = settings.max_document_characters
-    for index, document in enumerate(request.documents):
-        if len(document) > longest:
-            raise Refused(413, f"documents[{index}] is longer than {longest} characters", "send it in parts")
-    # no model takes so long a one either, but tokenising it to find that out may take half a minute and gigabytes
+    # a document is cut before it is tokenised, however long it is; a query never is, and no model takes so long a one
+    longest = settings.max_query_characters
     if max(map(len, (*request.queries, request.instruction or ""))) > longest:
         raise Refused(413, f"a query or instruction is longer than {longest} characters", "shorten it")
     if characters(request) > settings.max_characters:

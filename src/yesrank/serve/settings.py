@@ -31,8 +31,8 @@ class Settings:
 
     allowed_hosts: names that the server is reached by, see hosts.py. names: models or folders to serve; none means all
     that are stored. device, precision, engine, variant: instead of a stored model's own. max_documents,
-    max_characters: of one request, the latter over its documents and queries; max_document_characters: of one document,
-    far above what any model reads of it.
+    max_characters: of one request, the latter over its documents and queries; max_query_characters: of one query or
+    instruction, far above what any model takes.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
     for its headers. send_timeout: in which a client must take something of its answer. drain_timeout: for accepted
     work after SIGTERM. idle_unload: None keeps models loaded.
@@ -54,7 +54,7 @@ class Settings:
     max_body_bytes: int = 32 * 1024 * 1024
     max_documents: int = 10_000
     max_characters: int = 50_000_000
-    max_document_characters: int = 1_000_000
+    max_query_characters: int = 200_000
     timeout: float = 300.0
     body_timeout: float = 60.0
     head_timeout: float = 10.0
@@ -74,7 +74,7 @@ class Settings:
             "max_body_bytes",
             "max_documents",
             "max_characters",
-            "max_document_characters",
+            "max_query_characters",
         ):
             _range(name, getattr(self, name), 1, 2**53)
         for name in (
