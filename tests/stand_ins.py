@@ -3,7 +3,7 @@
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +28,7 @@ class WordOverlapReranker:
         *,
         instruction: str | None = None,
         top_n: int | None = None,
+        progress: Callable[[int], None] | bool = False,
     ) -> Ranking:
         self.calls.append({**self.options, "query": query, "instruction": instruction, "top_n": top_n})
         words = set(re.findall(r"\w+", query.lower()))
@@ -35,6 +36,8 @@ class WordOverlapReranker:
             [len(words & set(re.findall(r"\w+", text.lower()))) / len(words) - 0.5 for text in documents],
             np.float32,
         )
+        if callable(progress):
+            progress(len(documents))
         scores = head.scores(logits)
         order = sorted(range(len(documents)), key=lambda index: -logits[index])[:top_n]
         hits = [

@@ -7,7 +7,6 @@ for hit in Reranker().rank("capital of France", ["Berlin ...", "Paris ..."], top
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from yesrank import telemetry
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
     from yesrank.store.reranker import Reranker
     from yesrank.types import EngineInfo, Hit, PairScores, Ranking
 
-telemetry.off()  # every module below imports this one first, and the libraries that send reports after it
+    __version__: str
 
-__version__ = version("yesrank")
+telemetry.off()  # every module below imports this one first, and the libraries that send reports after it
 
 __all__ = [
     "CheckpointError",
@@ -73,6 +72,10 @@ _LAZY = {  # numpy and OpenVINO are loaded when they are first needed, so that `
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("yesrank")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'yesrank' has no attribute {name!r}")

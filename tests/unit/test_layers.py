@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluate",),
     ("bench", "serve"),
     ("cli",),
+    ("__main__",),
 )
 BESIDE = {"checkpoint": {"qwen3"}, "manifest": {"qwen3", "prompt"}, "randomweights": {"convert"}}
 # below, and still not wanted: an engine ends at the last hidden state and knows nothing of yes and no

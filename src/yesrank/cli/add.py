@@ -22,7 +22,9 @@ _OPENARC = ("optimum", "openvino")
 
 
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the model.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="What to call the model.", show_default=False)
+    ] = None,
     *,
     model_path: Annotated[
         str,
@@ -33,6 +35,9 @@ def add(
             show_default=False,
         ),
     ],
+    model_name: Annotated[
+        str | None, typer.Option("--model-name", metavar="NAME", help="NAME, as OpenArc has it.")
+    ] = None,
     device: Annotated[
         str, typer.Option("--device", "-d", help="CPU, GPU (OpenVINO), CUDA, COREML, DML (ONNX), ...")
     ] = "CPU",
@@ -69,7 +74,7 @@ def add(
 
     engine = _engine(model_type, engine)
     entry = Entry(
-        name,
+        _name(name, model_name),
         Path(model_path),
         device=device,
         precision=precision.value if precision else "auto",
@@ -90,6 +95,15 @@ def add(
             steps=told,
         )
     show_entry(added, "added", as_json=as_json)
+
+
+def _name(name: str | None, model_name: str | None) -> str:
+    found = name or model_name
+    if found is None:
+        raise InputError("name", "it is missing", "yesrank add NAME --model-path FOLDER")
+    if model_name not in (None, found):
+        raise InputError("name", f"it is {name!r}, and {model_name!r} with --model-name", "give one of them")
+    return found
 
 
 def _engine(model_type: str | None, engine: str | None) -> str | None:

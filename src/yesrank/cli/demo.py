@@ -20,6 +20,7 @@ def demo(
     """Rank the passages of a few built-in questions, to see what a reranker does."""
     answers: list[dict[str, Any]] = []
     right = 0
+    tick = "✓" if output.can_show("✓") else "*"
     entry = overridden(find(model), device=device, precision=precision)
     with open_reranker(entry) as reranker:
         for question in questions():
@@ -27,7 +28,7 @@ def demo(
             ranking = reranker.rank(query, texts)
             best = question["best"]
             right += ranking[0].index == best
-            passages = [Passage(text, f"✓ {i}" if i == best else None) for i, text in enumerate(texts)]
+            passages = [Passage(text, f"{tick} {i}" if i == best else None) for i, text in enumerate(texts)]
             if as_json:
                 answers.append({"query": query, **as_data(ranking, passages)})
             else:
@@ -37,7 +38,7 @@ def demo(
         output.show_json(answers)
     else:
         output.show(
-            f"✓ marks the passage that answers the question; it came first in {right} of {len(questions())}."
+            f"{tick} marks the passage that answers the question; it came first in {right} of {len(questions())}."
         )
     name_model(entry)
 

@@ -76,5 +76,5 @@ def read_documents(
     found = read(arguments, options, stdin=sys.stdin.buffer.read, only=only)
     output.note(found.what, style="dim")
     for each in found.notes:
-        output.note(f"note: {each}", style="yellow")
+        output.warn(f"note: {each}", style="yellow")
     return found

@@ -1,11 +1,14 @@
 """The `yesrank` command: one verb a file, errors as one message and the next step."""
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from yesrank.cli import output
 from yesrank.cli.add import add
 from yesrank.cli.bench import bench
 from yesrank.cli.convert import convert
@@ -15,25 +18,28 @@ from yesrank.cli.doctor import doctor
 from yesrank.cli.eval import eval as evaluate
 from yesrank.cli.inspect import inspect
 from yesrank.cli.list import list as list_names
-from yesrank.cli.output import note
 from yesrank.cli.pull import pull
 from yesrank.cli.remove import remove
 from yesrank.cli.rerank import rerank
 from yesrank.cli.serve import serve
+from yesrank.cli.verbs import ALIASES, HELP, Verb, Verbs, with_quiet
 from yesrank.cli.verify import verify
 from yesrank.errors import YesrankError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+_GONE, _FULL = (errno.EPIPE, errno.EIO), (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="yesrank",
     help="Rank documents by the probability that a Qwen3-Reranker answers yes.",
+    cls=Verbs,
+    context_settings=HELP,
+    epilog="Also: " + ", ".join(f"{other} for {name}" for other, name in ALIASES.items()) + ".",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (
+VERBS = (
     rerank,
     demo,
     convert,
@@ -48,8 +54,9 @@ for verb in (
     default,
     remove,
     serve,
-):
-    app.command(verb.__name__)(verb)
+)
+for verb in VERBS:
+    app.command(verb.__name__, cls=Verb, context_settings=HELP)(with_quiet(verb))
 
 
 def _show_version(wanted: bool) -> None:
@@ -69,26 +76,47 @@ def _root(
 ) -> None:
     """Rank documents by the probability that a Qwen3-Reranker answers yes.
 
-    Data goes to stdout, progress and notes to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+    Data goes to stdout, progress and notes to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
 
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    output.prepare_streams()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except OSError as error:
+        code = _unwritten(error)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
     try:
         app()
+    except SystemExit as end:
+        return end.code
     except YesrankError as error:
-        note(f"error: {error.message}", style="red")
+        output.warn(f"error: {error.message}", style="red")
         if error.hint:
-            note(f"next: {error.hint}")
-        sys.exit(FAILED)
+            output.warn(f"next: {error.hint}")
+        return FAILED
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        _leave_quietly()
+        return INTERRUPTED
+    return None
 
 
-def _leave_quietly() -> None:
-    """The reader of our output is gone (`| head`): nothing more to say, and nothing to flush at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(FAILED)
+def _unwritten(error: OSError) -> int:
+    """Output that could not be written. Where its reader is gone (`| head`, a closed terminal), nothing is said."""
+    if error.errno not in (*_GONE, *_FULL):
+        raise error
+    if error.errno in _FULL:
+        with suppress(OSError):
+            what = error.filename or "the output"
+            output.warn(f"error: {what} could not be written: {error.strerror}", style="red")
+            output.warn("next: free some space, or write to another place")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # what is left in their buffers must not fail again at exit
+            os.dup2(nowhere, stream.fileno())
+    return FAILED

@@ -1,5 +1,6 @@
 """The model that a verb is told to use: opened, and named."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from yesrank.cli import output
@@ -19,7 +20,7 @@ def find(model: str | None) -> "Entry":
     """The entry for a name or folder, None for the default model; says where a name could mean two things."""
     from yesrank.store import resolve
 
-    return resolve(model, note=lambda message: output.note(f"note: {message}", style="yellow"))
+    return resolve(model, note=lambda message: output.warn(f"note: {message}", style="yellow"))
 
 
 def open_reranker(entry: "Entry") -> "Reranker":
@@ -61,6 +62,7 @@ def overridden(
 
 def name_model(entry: "Entry", precision: str | None = None) -> None:
     """One line on stderr, the last of an output: which model that was."""
+    sys.stdout.flush()  # so that it is the last one, and is not said of an output that could not be written
     output.note(f"model: {described(entry, precision)}", style="dim")
 
 

@@ -1,10 +1,13 @@
 """Data to stdout, notes and progress to stderr; colour only where a person reads it."""
 
+import io
 import json
+import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -14,6 +17,23 @@ from rich.text import Text
 _WIDTH_WITHOUT_TERMINAL = 100
 BAR = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_quiet = False
+
+
+def prepare_streams() -> None:
+    """Makes stdout and stderr such that writing to them is no error: they may be closed, or unable to hold a letter."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def be_quiet(quiet: bool) -> None:
+    """Whether notes and progress are left out."""
+    global _quiet  # noqa: PLW0603  one command line, one way to speak
+    _quiet = quiet
 
 
 def stdout_console() -> Console:
@@ -34,7 +54,13 @@ def _console(stream: TextIO) -> Console:
 
 
 def note(message: str, style: str = "") -> None:
-    """One line for the reader, on stderr."""
+    """One line for the reader, on stderr, unless nothing is to be said."""
+    if not _quiet:
+        warn(message, style)
+
+
+def warn(message: str, style: str = "") -> None:
+    """One line that is always said, on stderr: errors, and what may be wrong."""
     stderr_console().print(Text(printable(message), style=style), soft_wrap=True)
 
 
@@ -53,10 +79,15 @@ def show(renderable: RenderableType) -> None:
     stdout_console().print(renderable)
 
 
+def line(text: str) -> None:
+    """One line on stdout, whatever its length."""
+    sys.stdout.write(text + "\n")
+
+
 def show_json(data: object) -> None:
-    """One JSON document on stdout. Non-ASCII text stays as it is; lone surrogates are escaped."""
+    """One JSON document on stdout. Letters that it cannot hold, and lone surrogates, are escaped."""
     text = json.dumps(data, ensure_ascii=False, indent=2)
-    if _without_surrogates(text) != text:
+    if not can_show(text):
         text = json.dumps(data, indent=2)
     sys.stdout.write(text + "\n")
 
@@ -71,6 +102,8 @@ def bar(share: float, width: int = BAR) -> str:
     """A bar of `width` cells filled to `share` in [0, 1], in eighths of a cell."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
+    if not can_show(_EIGHTHS):
+        return ("#" * (full + (rest > 3))).ljust(width)
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
@@ -93,5 +126,42 @@ def facts(rows: dict[str, str], title: str | None = None) -> Table:
     return table
 
 
-def _without_surrogates(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar with the time left on stderr, where that is a terminal; it is told how many more are done."""
+    console = stderr_console()
+    if _quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(label, total=total)
+        yield lambda done: shown.advance(task, done)
+
+
+@contextmanager
+def busy(label: str) -> Iterator[None]:
+    """A sign on stderr that something goes on whose length is not known, where that is a terminal."""
+    console = stderr_console()
+    if _quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(label):
+        yield
+
+
+def is_read_by_a_person() -> bool:
+    """Whether stdout is a terminal, or has a width that somebody has asked for (COLUMNS)."""
+    console = stdout_console()
+    return console.is_terminal or "COLUMNS" in console._environ
+
+
+def can_show(text: str) -> bool:
+    """Whether stdout can hold these letters."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,9 +10,9 @@ from yesrank.cli import output
 from yesrank.documents import Passage
 
 if TYPE_CHECKING:
-    from yesrank.types import Ranking
+    from yesrank.types import Hit, Ranking
 
-_ID_WIDTH = 24
+_ID_WIDTH, _CUT = 24, "[cut] "
 
 
 def as_data(ranking: "Ranking", passages: Sequence[Passage]) -> dict[str, Any]:
@@ -32,17 +32,35 @@ def as_data(ranking: "Ranking", passages: Sequence[Passage]) -> dict[str, Any]:
     return {"tokens": ranking.tokens, "results": results}
 
 
+def show_ranking(
+    ranking: "Ranking", passages: Sequence[Passage], *, logits: bool, sources: bool, full: bool
+) -> None:
+    """A table as wide as the terminal; elsewhere lines that hold the documents whole."""
+    if output.is_read_by_a_person():
+        output.show(as_table(ranking, passages, logits=logits, sources=sources, full=full))
+        return
+    names = [_name(passages[hit.index], hit.index, sources=sources, width=None) for hit in ranking]
+    width = max(map(len, names), default=0)
+    for rank, (hit, name) in enumerate(zip(ranking, names, strict=True), start=1):
+        cells = [str(rank).rjust(len(str(len(ranking)))), f"{hit.score:.3f}"]
+        if logits:
+            cells.append(f"{hit.logit:+.2f}".rjust(6))
+        cells += [output.printable(name).ljust(width), _text(hit)]
+        output.line("  ".join(cells))
+
+
 def as_table(
     ranking: "Ranking",
     passages: Sequence[Passage],
     *,
     logits: bool = True,
     sources: bool = False,
+    full: bool = False,
     title: str | None = None,
 ) -> Table:
     """A ranking as a table, one line a document. A document that was cut is marked in the text column.
 
-    sources: name documents without an id by where they stood, not by their position.
+    sources: name documents without an id by where they stood, not by their position. full: show all of their text.
     """
     table = Table(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, expand=True
@@ -62,11 +80,11 @@ def as_table(
         min_width=width,
         max_width=_ID_WIDTH,
     )
-    table.add_column("document", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("document", no_wrap=not full, overflow="fold" if full else "ellipsis", ratio=1)
     for rank, (hit, name) in enumerate(zip(ranking, names, strict=True), start=1):
-        text = Text(output.printable(hit.document))
+        text = Text(_text(hit))
         if hit.truncated:
-            text = Text("[cut] ", style="yellow") + text
+            text.stylize("yellow", 0, len(_CUT))
         score = Text(f"{hit.score:.3f} ") + Text(output.bar(hit.score), style="green")
         cells: list[str | Text] = [str(rank), score]
         if logits:
@@ -75,9 +93,14 @@ def as_table(
     return table
 
 
-def _name(passage: Passage, index: int, *, sources: bool) -> str:
+def _text(hit: "Hit") -> str:
+    return (_CUT if hit.truncated else "") + output.printable(hit.document)
+
+
+def _name(passage: Passage, index: int, *, sources: bool, width: int | None = _ID_WIDTH) -> str:
     if passage.id is not None:
         return passage.id
     if sources and passage.source is not None:  # the end of a path says more than its beginning
-        return passage.source if len(passage.source) <= _ID_WIDTH else "…" + passage.source[1 - _ID_WIDTH :]
+        short = width is None or len(passage.source) <= width
+        return passage.source if short else "…" + passage.source[1 - _ID_WIDTH :]
     return str(index)

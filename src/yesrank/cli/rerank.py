@@ -26,7 +26,7 @@ from yesrank.cli.options import (
     TemplateOption,
     VariantOption,
 )
-from yesrank.cli.ranking import as_data, as_table
+from yesrank.cli.ranking import as_data, show_ranking
 from yesrank.documents import Options
 from yesrank.errors import InputError
 
@@ -49,6 +49,10 @@ def rerank(
     logits: Annotated[
         bool, typer.Option("--logits/--no-logits", help="Show the logit; scores near 1 differ only there.")
     ] = True,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Show documents whole, as they are where the output is no terminal."),
+    ] = False,
     text: TextOption = False,
     file: FileOption = False,
     written: FormatOption = None,
@@ -76,15 +80,21 @@ def rerank(
         template=template,
         max_length=max_length,
     )
-    with open_reranker(entry) as reranker:
-        with output.warnings_as_notes():
+    with output.busy(f"loading {entry.name}"):
+        opened = open_reranker(entry)
+    with opened as reranker:
+        with output.warnings_as_notes(), output.progress("ranking", len(passages)) as progress:
             ranking = reranker.rank(
-                query, [passage.text for passage in passages], instruction=instruction, top_n=top_n
+                query,
+                [passage.text for passage in passages],
+                instruction=instruction,
+                top_n=top_n,
+                progress=progress or False,
             )
         info = reranker.info
     if as_json:
         made = {"query": query, "model": entry.name, "engine": info.engine, "precision": info.precision}
         output.show_json({**made, **as_data(ranking, passages)})
     else:
-        output.show(as_table(ranking, passages, logits=logits, sources=found.several))
+        show_ranking(ranking, passages, logits=logits, sources=found.several, full=full)
     name_model(entry, info.precision)

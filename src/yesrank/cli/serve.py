@@ -124,7 +124,7 @@ def serve(
         raise InputError("lazy", "cannot be given together with --preload")
     keys = (*(api_key or ()), *(read_keys(api_key_file) if api_key_file else ()))
     flags: dict[str, Any] = {
-        "names": tuple(names or ()) or None,
+        "names": _names(names or []) or None,
         "host": host,
         "port": port,
         "api_keys": keys or None,
@@ -147,6 +147,17 @@ def serve(
     _serve(Settings.resolve(flags))
 
 
+def _names(given: list[str]) -> tuple[str, ...]:
+    """The names, without the word that OpenArc has between `serve` and its options."""
+    from yesrank.store import Store
+    from yesrank.store.places import is_folder
+
+    if given[:1] != ["start"] or is_folder(Path("start")) or Store().find("start") is not None:
+        return tuple(given)
+    output.note("note: serve start is serve here", style="dim")
+    return tuple(given[1:])
+
+
 def _serve(settings: "Settings") -> None:
     from yesrank.serve import logs
     from yesrank.serve.app import create_app
@@ -157,7 +168,7 @@ def _serve(settings: "Settings") -> None:
     signals = Signals()
     signals.listen()
     if not settings.on_loopback and not settings.api_keys:
-        output.note(_NO_KEY.format(host=settings.host), style="yellow")
+        output.warn(_NO_KEY.format(host=settings.host), style="yellow")
     logs.set_up(settings.log_format)
     listener = bind(settings)
     try:

@@ -70,11 +70,13 @@ class Reranker:
         *,
         instruction: str | None = None,
         top_n: int | None = None,
+        progress: bool | Progress = False,
         as_text: bool = False,
     ) -> Ranking:
         """Documents in descending order of their logit; ties keep the order given.
 
-        top_n: how many to return, None or 0 for all. instruction: instead of the reranker's own. A query and documents
+        top_n: how many to return, None or 0 for all. progress: True for a bar on stderr, or a callable that is told how
+        many more documents are done. instruction: instead of the reranker's own. A query and documents
         that are in the model's template already are taken out of it, with a warning (docs/prompts.md); as_text: read
         them as the text they are. Raises InputError, which names the field, or EngineError.
         """
@@ -84,7 +86,8 @@ class Reranker:
         read = _plain([_text("query", query)], texts, instruction, as_text=as_text)
         [own] = read.instructions
         prompts = self.prompts(read.queries[0], read.documents, instruction=own or instruction)
-        logits, scores = self.judge(prompts)
+        with _reporter(progress, len(prompts)) as report:
+            logits, scores = self.judge(prompts, report)
         order = np.argsort(-logits, kind="stable")[: top_n or None]
         hits = tuple(
             Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, texts[i]) for i in order
