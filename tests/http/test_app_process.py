@@ -79,7 +79,7 @@ def metric(url: str, line: str) -> None:
 def test_it_says_what_it_serves_and_that_the_built_in_model_is_a_small_one(tmp_path: Path) -> None:
     with serve(tmp_path, "--port", "0", "--lazy") as server:
         server.url()
-        wait_for(lambda: any("serves builtin, the small one" in line for line in server.lines), 10)
+        wait_for(lambda: any("serves builtin, a small one" in line for line in server.lines), 10)
 
 
 def test_sigterm_finishes_what_was_accepted_and_exits_with_0(tmp_path: Path) -> None:

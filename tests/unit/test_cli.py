@@ -114,7 +114,7 @@ def test_table(fake_reranker: type[WordOverlapReranker]) -> None:
     assert " 1 " in lines[1]
     assert len(lines) == 1 + len(DOCUMENTS)
     assert "\x1b" not in done.stdout
-    assert "builtin, the small one" in done.stderr
+    assert "builtin, a small one" in done.stderr
 
 
 def test_long_documents_are_cut_to_the_width_and_truncation_is_marked(

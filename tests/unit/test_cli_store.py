@@ -207,7 +207,7 @@ def test_the_model_that_ran_is_named_last(
     def last(*arguments: str) -> str:
         return done(*arguments).stderr.splitlines()[-1]
 
-    assert "builtin, the small one" in last("rerank", "q", "d")
+    assert "builtin, a small one" in last("rerank", "q", "d")
     assert "it is the default model" in done("add", "mine", "--model-path", str(folders["int8"])).stderr
     assert "mine stays the default" in done("add", "other", "--model-path", str(folders["bf16"])).stderr
     assert last("rerank", "q", "d") == f"model: mine ({folders['int8'].resolve()}, f32)"

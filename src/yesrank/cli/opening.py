@@ -10,10 +10,7 @@ if TYPE_CHECKING:
     from yesrank.models.reranker import Reranker
     from yesrank.store import Entry
 
-_BUILT_IN = (
-    "builtin, the small one of the package, for trying things out; "
-    "for real use: yesrank pull Qwen/Qwen3-Reranker-0.6B"
-)
+_BUILT_IN = "builtin, a small one to try things out; a real one: yesrank pull Qwen/Qwen3-Reranker-0.6B"
 
 
 def find(model: str | None) -> "Entry":

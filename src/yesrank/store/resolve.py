@@ -77,6 +77,14 @@ def not_found(model: str, store: Store) -> ModelNotFound:
     there, _ = from_address(model)
     if HUB_ID.fullmatch(there):
         hint = f"to download it from the Hugging Face hub: yesrank pull {there}; {hint}"
+    elif _is_path(model):
+        hint = "to make one: yesrank convert CHECKPOINT FOLDER"
+        return ModelNotFound(f"there is no model folder {model}", f"check the path; {hint}")
     elif "://" in model:
         hint = f"models are folders, or ids of the Hugging Face hub: yesrank pull OWNER/NAME; {hint}"
     return ModelNotFound(f"there is no folder {model}, and no stored model has that name", hint)
+
+
+def _is_path(model: str) -> bool:
+    """Whether it can only be meant as a path: no name begins so."""
+    return model.startswith((".", "~", "/")) or Path(model).is_absolute()
