@@ -99,6 +99,14 @@ def serve(
         float | None,
         typer.Option("--idle-unload", metavar="SECONDS", help="Unload a model that nobody used for so long."),
     ] = None,
+    watchdog: Annotated[
+        float | None,
+        typer.Option(
+            "--watchdog",
+            metavar="SECONDS",
+            help="End the process, with code 70, when nothing in it has moved for so long; 60 if not set, 0 for never.",
+        ),
+    ] = None,
     log_format: Annotated[
         str | None, typer.Option("--log-format", metavar="text|json", help="Format of log lines on stderr.")
     ] = None,
@@ -140,6 +148,7 @@ def serve(
         "max_documents": max_documents,
         "timeout": timeout,
         "idle_unload": idle_unload,
+        "watchdog": watchdog,
         "log_format": log_format,
         "root_path": root_path,
         "load": "all" if preload else "none" if lazy else None,

@@ -99,7 +99,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 def _origin(error: BaseException) -> dict[str, object]:
     frames = traceback.extract_tb(error.__traceback__)[-12:]
-    where = [f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
+    where = [f"{short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
     return {"kind": type(error).__name__, "where": where}
 
 
@@ -116,6 +116,6 @@ def _flat(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def _short(filename: str) -> str:
+def short(filename: str) -> str:
     """The last two parts of a file's path: enough to find it, and nothing about the machine."""
     return "/".join(filename.replace("\\", "/").split("/")[-2:])

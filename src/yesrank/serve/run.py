@@ -23,6 +23,7 @@ from yesrank.serve import logs, protocol
 from yesrank.serve.service import Service
 from yesrank.serve.settings import Settings
 from yesrank.serve.signals import Signals
+from yesrank.serve.watchdog import Watchdog
 
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than the 60 of usual proxies, so that they close it, not we."""
@@ -80,10 +81,11 @@ def run(app: FastAPI, settings: Settings, listener: socket.socket, signals: Sign
         timeout_graceful_shutdown=_LAST_ANSWERS,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
-    app.state.server = server = _Server(config, app.state.service, settings.drain_timeout)
-    if signals is not None:
-        signals.direct_to(server)
-    server.run(sockets=[listener])
+    with Watchdog(settings.watchdog) as watchdog:
+        app.state.server = server = _Server(config, app.state.service, settings.drain_timeout, watchdog)
+        if signals is not None:
+            signals.direct_to(server)
+        server.run(sockets=[listener])
 
 
 def leave_threads_behind() -> None:
@@ -101,13 +103,15 @@ def leave_threads_behind() -> None:
 class _Server(uvicorn.Server):
     """Finishes accepted work before it stops, and leaves with code 0."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, grace: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, grace: float, watchdog: Watchdog) -> None:
         super().__init__(config)
         self._service, self._grace, self._end = service, grace, float("inf")
+        self._watchdog = watchdog
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn does, but connections wait in a longer queue than the number that is accepted at once."""
         await super().startup(sockets)
+        self._watchdog.watch(asyncio.get_running_loop())
         for listener in sockets or ():
             listener.listen(_BACKLOG)
 

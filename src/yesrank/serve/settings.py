@@ -35,7 +35,8 @@ class Settings:
     instruction, far above what any model takes.
     timeout: from a request's arrival to its answer. body_timeout: for a request's body to arrive. head_timeout:
     for its headers. send_timeout: in which a client must take something of its answer. drain_timeout: for accepted
-    work after SIGTERM. idle_unload: None keeps models loaded.
+    work after SIGTERM. idle_unload: None keeps models loaded. watchdog: for which the event loop may stand still before
+    the process is ended, 0 for ever.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
     """
 
@@ -61,6 +62,7 @@ class Settings:
     send_timeout: float = 30.0
     drain_timeout: float = 30.0
     idle_unload: float | None = None
+    watchdog: float = 60.0
     log_format: str = "text"
     root_path: str = ""
     load: str = "first"
@@ -88,6 +90,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(name, "must be more than 0 seconds")
+        if not 0 <= self.watchdog < float("inf"):
+            raise InputError("watchdog", "must be 0 seconds (off) or more")
         _one_of("log_format", self.log_format, LOG_FORMATS)
         _one_of("load", self.load, LOADS)
         for name, known in (("precision", PRECISIONS), ("engine", ENGINES), ("variant", VARIANTS)):
