@@ -1,7 +1,7 @@
 """`yesrank add`: a name for a model, with the way in which it is to be run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,10 @@ from yesrank.cli.options import (
     VariantOption,
 )
 from yesrank.cli.pull import RevisionOption, WeightsOption, show_entry, steps
-from yesrank.errors import InputError
+from yesrank.errors import DeviceMissing, InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from yesrank.store import Entry
 
 _OPENARC = ("optimum", "openvino")
 
@@ -68,9 +71,10 @@ def add(
     """Give a model a name, with the device, precision and instruction to run it with.
 
     A checkpoint is converted and a model of the hub is downloaded first; a converted folder is used where it
-    lies. What rerank and other verbs are told by options goes before what is stored here.
+    lies. What rerank and other verbs are told by options goes before what is stored here. A device that this
+    machine has not is stored all the same, with a warning.
     """
-    from yesrank.store import Entry, Store, take_in
+    from yesrank.store import Entry, Store, stored_already, take_in
 
     engine = _engine(model_type, engine)
     entry = Entry(
@@ -85,16 +89,26 @@ def add(
         max_length=max_length,
         aliases=tuple(alias or ()),
     )
-    with steps() as told:
-        added = take_in(
-            Store(),
-            entry,
-            model_path,
-            revision=revision,
-            weights=weights.value if weights else None,
-            steps=told,
-        )
-    show_entry(added, "added", as_json=as_json)
+    store, made = Store(), weights.value if weights else None
+    added = stored_already(store, entry, model_path, revision=revision, weights=made)
+    what = "there already" if added is not None else "added"
+    if added is None:
+        with steps() as told:
+            added = take_in(store, entry, model_path, revision=revision, weights=made, steps=told)
+    show_entry(added, what, as_json=as_json)
+    _warn_of_device(added)
+
+
+def _warn_of_device(entry: "Entry") -> None:
+    """A folder may be added on one machine and served on another, so that this is no error."""
+    from yesrank.models.engines import check_device
+    from yesrank.models.folder import open_model
+
+    try:
+        check_device(open_model(entry.path), entry.device, entry.engine, entry.variant)
+    except (DeviceMissing, MissingExtra) as error:
+        output.note(f"warning: {error.message}", style="yellow")
+        output.note(f"{entry.name} is stored all the same, for a machine that has it; {error.hint}")
 
 
 def _name(name: str | None, model_name: str | None) -> str:

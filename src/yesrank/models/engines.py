@@ -63,6 +63,23 @@ def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant
     return open_openvino(folder.path, device=device, precision=precision)
 
 
+def check_device(folder: ModelFolder, device: str, engine: str | None, variant: str | None) -> None:
+    """Raises DeviceMissing, which names those that are here, where the folder's engine has no such device.
+
+    Loads nothing: that a device is there does not mean that it can run the model.
+    """
+    if device.upper() == "CPU":
+        return
+    if (engine or engine_for(folder, variant)) == "onnx":
+        from yesrank.engine import onnx
+
+        onnx.check_device(device)
+    else:
+        from yesrank.engine import openvino
+
+        openvino.check_device(device)
+
+
 def _open_onnx(folder: ModelFolder, device: str, precision: str, variant: str | None) -> Engine:
     if precision != "auto":
         raise InputError(

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from yesrank.engine.onnx import check_variant
 from yesrank.errors import InputError
+from yesrank.models.engines import engine_for
+from yesrank.models.folder import open_model
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, Store, resolve
 
@@ -11,11 +14,15 @@ def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]
     """The models to serve, the default one first: those named, else all that are stored and, where it
     is the default or the only one, the built-in model.
 
-    Raises ModelNotFound for a name that is neither stored nor a folder, InputError for two of the same name.
+    Raises ModelNotFound for a name that is neither stored nor a folder, InputError for two of the same name, and for a
+    model that is named and whose folder cannot be used at all, what loading it would raise. One of all that are
+    stored keeps no others from being served: the log and /v1/models say why it cannot.
     """
     store = store or Store()
     if settings.names:
         found = tuple(resolve(name, store) for name in settings.names)
+        for entry in found:
+            _check_usable(_overridden(entry, settings))
     else:
         default = store.default()
         found = (default, *(entry for entry in store.list() if entry.name != default.name))
@@ -30,6 +37,18 @@ def _overridden(entry: Entry, settings: Settings) -> Entry:
         engine=settings.engine,
         variant=settings.variant,
     )
+
+
+def _check_usable(entry: Entry) -> None:
+    """Looks at the folder, and reads no weights. A device that is missing may come: it is no reason to end."""
+    folder = open_model(entry.path)
+    engine = entry.engine or engine_for(folder, entry.variant)
+    if engine == "onnx":
+        check_variant(folder.path, entry.variant)
+    else:
+        from yesrank.engine.openvino.files import check_ir
+
+        check_ir(folder.path)
 
 
 def _check_distinct(found: tuple[Entry, ...]) -> None:

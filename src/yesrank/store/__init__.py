@@ -4,6 +4,7 @@ name or path ─ resolve ─► Entry ─ (path, device, precision, ...) ─► 
 hub id or folder ─ take_in ─► download, convert, check ─► Store.add
 """
 
+from yesrank.store.again import stored_already
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
 from yesrank.store.folders import State, forget, source_of, state_of
 from yesrank.store.intake import Steps, pull, take_in
@@ -26,5 +27,6 @@ __all__ = [
     "resolve",
     "source_of",
     "state_of",
+    "stored_already",
     "take_in",
 ]

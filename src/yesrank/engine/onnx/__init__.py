@@ -10,6 +10,7 @@ from yesrank.errors import MissingExtra
 __all__ = [
     "VARIANTS",
     "OnnxFile",
+    "check_device",
     "check_installed",
     "check_variant",
     "devices",
@@ -39,6 +40,14 @@ def devices() -> tuple[str, ...]:
     from yesrank.engine.onnx.providers import devices as known
 
     return known()
+
+
+def check_device(device: str) -> None:
+    """Raises DeviceMissing where this onnxruntime has nothing for it, MissingExtra."""
+    check_installed()
+    from yesrank.engine.onnx.providers import provider_of
+
+    provider_of(device.upper())
 
 
 def check_installed() -> None:

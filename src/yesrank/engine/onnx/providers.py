@@ -31,7 +31,7 @@ def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.Inferen
 
     Raises EngineError for a device that is unknown or absent, ModelError for a graph that it cannot run.
     """
-    providers = _providers(device)
+    providers = [provider_of(device)]
     options = ort.SessionOptions()
     options.log_severity_level = _QUIET
     options.intra_op_num_threads = threads()
@@ -75,7 +75,8 @@ def _quota() -> int | None:
         return None
 
 
-def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
+def provider_of(device: str) -> tuple[str, dict[str, str]]:
+    """The provider of a device, with its options. Raises DeviceMissing."""
     name, _, number = device.partition(":")
     if name not in _PROVIDERS or (number and not number.isdecimal()):
         raise DeviceMissing(
@@ -90,7 +91,7 @@ def _providers(device: str) -> list[tuple[str, dict[str, str]]]:
             f"device {device} is not in this onnxruntime, which has: {', '.join(devices())}",
             f"install the package with it (in place of onnxruntime): pip install {package}",
         )
-    return [(provider, {"device_id": number} if number else {})]
+    return provider, {"device_id": number} if number else {}
 
 
 def _first_line(error: Exception) -> str:
