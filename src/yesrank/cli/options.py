@@ -14,6 +14,7 @@ class Precision(StrEnum):
     F32 = "f32"
     BF16 = "bf16"
     INT8 = "int8"
+    W8A8 = "w8a8"
 
 
 class EngineName(StrEnum):

@@ -26,7 +26,7 @@ class Reranker:
     """Ranks documents by the probability that the model answers "yes". May be used from several threads.
 
     model: a converted folder, or None for the small built-in model. device: an OpenVINO device, or one of onnxruntime's
-    (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16 or int8 (docs/models-and-precision.md), for OpenVINO.
+    (CPU, CUDA, COREML, DML, ...). precision of OpenVINO: auto, f32, bf16, int8 or w8a8 (docs/models-and-precision.md).
     instruction: the default one. max_length: tokens of a whole prompt; longer documents are cut, never the query.
     template: card, chat or onnx-card. engine: openvino, onnx, or reference for the slow numpy engine on an unconverted
     checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the

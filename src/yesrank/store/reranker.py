@@ -13,7 +13,7 @@ class Reranker(reranker.Reranker):
 
     model: a model folder; a name or alias that `yesrank pull` or `add` has stored; "builtin" or None for the small
     built-in model. A model folder goes before a name, with a warning where there are both. device: an OpenVINO device,
-    or one of onnxruntime's (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16 or int8
+    or one of onnxruntime's (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16, int8 or w8a8
     (docs/models-and-precision.md), for OpenVINO. instruction: the default one. max_length: tokens of a whole prompt;
     longer documents are cut, never the query. template: card, chat or onnx-card. engine: openvino, onnx, or reference
     for the slow numpy engine on an unconverted checkpoint; None takes what the folder holds, OpenVINO first. variant:

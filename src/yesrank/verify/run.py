@@ -197,7 +197,8 @@ def arithmetic_of(info: EngineInfo) -> str:
     """The key of ARITHMETIC_ERROR for what an engine says that it runs."""
     if info.engine == "onnx":
         return VARIANT_KINDS[info.precision][1]
-    return "f32" if info.precision == "f32" else "bf16"  # "int8" names the weights: they are unpacked to bf16
+    # "int8" names the weights: they are unpacked to bf16
+    return {"f32": "f32", "w8a8": "int8-rows"}.get(info.precision, "bf16")
 
 
 def _by_layer(

@@ -11,6 +11,7 @@ from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.openvino import passes, weights
 from yesrank.engine.openvino.devices import real_device
 from yesrank.engine.openvino.files import check_ir
+from yesrank.engine.openvino.int8 import use_int8
 from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
 from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
@@ -18,7 +19,7 @@ from yesrank.errors import EngineError, InputError, ModelError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
 from yesrank.types import EngineInfo, FloatArray, Prompt
 
-PRECISIONS = ("auto", "f32", "bf16", "int8")
+PRECISIONS = ("auto", "f32", "bf16", "int8", "w8a8")
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
 
 
@@ -28,8 +29,9 @@ def open_engine(
     """Loads folder/openvino_model.xml for a device.
 
     precision: f32 (float32 arithmetic), bf16 (bf16 arithmetic; compressed weights are unpacked at load: more memory,
-    faster), int8 (weights stay compressed, bf16 arithmetic), or auto: int8 for a folder with compressed weights, bf16
-    otherwise, f32 where the CPU has no bf16. paged: True insists on paged attention, False avoids it, None takes
+    faster), int8 (weights stay compressed, bf16 arithmetic), w8a8 (int8 weights, and activations rounded to int8: the
+    fastest, and further from float32), or auto: int8 for a folder with compressed weights, bf16 otherwise, f32 where
+    the CPU has no bf16; never w8a8. paged: True insists on paged attention, False avoids it, None takes
     it where it works. Raises ModelError, UnsupportedModel, InputError or EngineError.
     """
     core = ov.Core()
@@ -38,13 +40,15 @@ def open_engine(
     config = Qwen3Config.from_folder(folder)
     model = _read(core, xml)
     compressed = _is_compressed(model)
-    chosen = _choose(precision, compressed=compressed, has_bf16=_has_bf16(core, device))
+    has_bf16 = _has_bf16(core, device)
+    chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
     if paged is None:
         paged = device == "CPU" and _pages(core, xml)
     rows = _prepare(model, paged=paged)
     if chosen == "bf16" and device == "CPU":
         passes.use_bf16_matrices(model)
-    compiled = _compile(core, model, device, chosen)
+    arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
+    compiled = _compile(core, model, device, arithmetic, int8=chosen == "w8a8")
     info = EngineInfo(
         engine="openvino-paged" if paged else "openvino-stateful",
         device=device,
@@ -74,9 +78,11 @@ def layer_states(
     check_prompts(prompts, config.max_position_embeddings)
     model = _read(core, xml)
     compressed = _is_compressed(model)
-    chosen = _choose(precision, compressed=compressed, has_bf16=_has_bf16(core, device))
+    has_bf16 = _has_bf16(core, device)
+    chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
     passes.layer_outputs(model)
-    request = _compile(core, model, device, chosen).create_infer_request()
+    arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
+    request = _compile(core, model, device, arithmetic, int8=chosen == "w8a8").create_infer_request()
     states = []
     for prompt in prompts:
         request.reset_state()
@@ -112,8 +118,9 @@ def _read(core: ov.Core, xml: Path) -> ov.Model:
     )
 
 
-def _compile(core: ov.Core, model: ov.Model, device: str, precision: str) -> ov.CompiledModel:
-    arithmetic = "f32" if precision == "f32" else "bf16"
+def _compile(
+    core: ov.Core, model: ov.Model, device: str, arithmetic: str, *, int8: bool = False
+) -> ov.CompiledModel:
     options: dict[str, object] = {}
     if device == "CPU":
         options = {
@@ -121,8 +128,10 @@ def _compile(core: ov.Core, model: ov.Model, device: str, precision: str) -> ov.
             "KV_CACHE_PRECISION": arithmetic,
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # never quantise activations behind the user's back
         }
-    elif precision == "f32":
+    elif arithmetic == "f32":
         options = {"INFERENCE_PRECISION_HINT": "f32"}
+    if int8:
+        options |= use_int8(core, model, device, arithmetic)
     try:
         return core.compile_model(model, device, options)
     except RuntimeError as error:
@@ -143,14 +152,16 @@ def _choose(precision: str, *, compressed: bool, has_bf16: bool) -> str:
         raise InputError("precision", f"{precision!r} is not known", f"use one of: {', '.join(PRECISIONS)}")
     if precision == "auto":
         return ("int8" if compressed else "bf16") if has_bf16 else "f32"
-    if precision == "int8" and not compressed:
+    if precision in ("int8", "w8a8") and not compressed:
         raise InputError(
             "precision",
-            "this folder holds float weights, so it cannot run as int8",
+            f"this folder holds float weights, so it cannot run as {precision}",
             "convert the checkpoint with: yesrank convert SRC DST --weights int8",
         )
-    if precision != "f32" and not has_bf16:
-        raise InputError("precision", f"this CPU has no bf16 arithmetic, which {precision} needs", "use f32")
+    if precision in ("bf16", "int8") and not has_bf16:  # w8a8 does without it
+        raise InputError(
+            "precision", f"this CPU has no bf16 arithmetic, which {precision} needs", "use f32"
+        )  # w8a8 can do without
     return precision
 
 
@@ -158,6 +169,8 @@ def _note(precision: str, *, compressed: bool, paged: bool) -> str:
     notes = []
     if precision == "bf16" and compressed:
         notes.append("compressed weights were unpacked to bf16: faster, and two to four times the memory")
+    if precision == "w8a8":
+        notes.append("activations are rounded to int8: faster, and further from float32")
     if not paged:
         notes.append("without paged attention: slower")
     return "; ".join(notes)

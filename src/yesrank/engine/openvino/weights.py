@@ -33,10 +33,16 @@ def is_weight(output: Output) -> bool:
 
 def is_compressed(output: Output) -> bool:
     """Whether a weight is stored as 8 or 4 bit integers: the type of the constant at the root of its subgraph."""
-    node = output.get_node()
-    while node.get_type_name() != "Constant":
-        node = node.input_value(0).get_node()
-    return node.get_element_type() in (Type.u8, Type.i8, Type.u4, Type.i4)
+    return _root(output).get_element_type() in (Type.u8, Type.i8, Type.u4, Type.i4)
+
+
+def is_int8(output: Output) -> bool:
+    """Whether a weight is stored as 8 bit integers, with one scale for each row (and at most one zero point)."""
+    return _root(output).get_element_type() in (Type.u8, Type.i8) and _operations(output) <= {
+        "Convert",
+        "Subtract",
+        "Multiply",
+    }
 
 
 def value(output: Output, rows: Sequence[int] | None = None) -> FloatArray:
@@ -46,6 +52,22 @@ def value(output: Output, rows: Sequence[int] | None = None) -> FloatArray:
     """
     length = output.get_shape()[0] if rows is not None else None
     return _evaluate(output.get_node(), rows, length).astype(np.float32, copy=False)
+
+
+def _root(output: Output) -> Node:
+    node = output.get_node()
+    while node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return node
+
+
+def _operations(output: Output) -> set[str]:
+    """What leads from the constant at the root to the output."""
+    found, node = set(), output.get_node()
+    while node.get_type_name() != "Constant":
+        found.add(node.get_type_name())
+        node = node.input_value(0).get_node()
+    return found
 
 
 def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> Array:
