@@ -29,6 +29,7 @@ class WordOverlapReranker:
         instruction: str | None = None,
         top_n: int | None = None,
         progress: Callable[[int], None] | bool = False,
+        as_text: bool = False,
     ) -> Ranking:
         self.calls.append({**self.options, "query": query, "instruction": instruction, "top_n": top_n})
         words = set(re.findall(r"\w+", query.lower()))

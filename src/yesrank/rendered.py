@@ -22,13 +22,15 @@ _CONTROL, _PREFIXES = "<|im_start|>", tuple({template.prefix for template in TEM
 _INSTRUCT, _QUERY, _DOCUMENT = "<Instruct>:", "<Query>:", "<Document>:"
 _END = re.compile(r"<\|im_end\|>\n<\|im_start\|>assistant(\n(<think>\n\n</think>\n{0,2})?)?")
 _EMBEDDING = re.compile(r"Instruct:(?P<instruction>.*?)\nQuery:(?P<query>.*)", re.DOTALL)
-_LONE_LABEL = re.compile(r"\s*(Instruct|Query|query)\s*:")
+_LONE_LABEL = re.compile(r"\s*<?(instruct|query|document)>?\s*:", re.IGNORECASE)
+_SPELT_OUT = re.compile(r"\\n\s*(<Query>|Query):")  # a backslash and an n, where the end of a line was meant
+_BLANK = " \t\r\n\ufeff\u200b"  # also what files begin with, and no one sees
 _PLAIN = "send the query and the documents as they are, and the instruction as `instruction`"
 _AS_TEXT = "; where it is meant as text, say as_text"
 UNWRAPPED = "query and documents came in the chat template, and were taken out of it"
 LABELS = "the query came with labels of a prompt, and was taken out of them"
 LONE_LABEL = "the query begins with a label, which is read as its text"
-DOCUMENTS_ONLY = "the documents end as a chat template does and the query does not: all is read as text"
+DOCUMENTS_ONLY = "the documents look like parts of a prompt and the query does not: all is read as text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def _first(queries: Sequence[str]) -> list[tuple[str, int]]:
 
 def _read(text: str, field: str) -> _Parts | None:
     """What a query is made of; None where it is one itself. field: how an error names it."""
-    start = text.lstrip()
+    start = text.lstrip(_BLANK)
+    if start.startswith((_INSTRUCT, "Instruct:", _CONTROL)) and _SPELT_OUT.search(start):
+        raise InputError(field, "has ends of lines spelt out as a backslash and an n", _PLAIN + _AS_TEXT)
     if start.startswith(_CONTROL):
         body = next((start.removeprefix(prefix) for prefix in _PREFIXES if start.startswith(prefix)), None)
         if body is None:
@@ -143,6 +147,7 @@ def _document(part: _Parts | None, text: str, at: int, *, labelled: bool) -> str
 
 
 def _unwrapped(text: str, at: int) -> str:
+    text = text.lstrip(_BLANK)
     end = text.rfind("<|im_end|>")
     if end < 0 or not _END.fullmatch(text, end) or not text.startswith(_DOCUMENT):
         raise InputError(
@@ -169,4 +174,4 @@ def _notes(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
 
 def _looks_rendered(text: str) -> bool:
     end = text.rfind("<|im_end|>")
-    return end >= 0 and _END.fullmatch(text, end) is not None
+    return text.startswith(_DOCUMENT) or (end >= 0 and _END.fullmatch(text, end) is not None)

@@ -1,6 +1,7 @@
 """Files of texts: what is recognised in them, what queries bring besides, and which documents are no candidates."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,4 +242,12 @@ def test_two_settings_in_one_comparison_are_said(folder: Path, tmp_path: Path) -
 
     systems = json.loads(json.dumps(as_data(done)))["systems"]
     assert [each["model"]["settings"]["template"] for each in systems[1:]] == ["card", "chat"]
-    assert "<td>chat</td>" in render(done).replace("<td >", "<td>")
+    assert "<td>chat</td>" in render(done)
+
+
+def test_int4_weights_are_not_called_int8(folder: Path, tmp_path: Path) -> None:
+    found = read_folder(folder)
+    model = replace(contender(OverlapScorer()), weights="int4")
+    with ScoreStore(tmp_path / "scores.sqlite") as store:
+        done = evaluate(found, bm25(found, "en"), [model], store, top_k=2)
+    assert [system.precision for system in done.systems] == ["", "f32, int4 weights"]

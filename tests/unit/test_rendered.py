@@ -105,18 +105,28 @@ def test_a_document_never_changes_how_a_plain_request_is_read(document: str) -> 
         "Instruct: everything\nwithout the other label",
         "Instruct: a\nQuery: b\nQuery: c",
         "Query: SELECT 1",
+        "<query>: bees",
+        "document: bees",
     ],
 )
 def test_a_query_about_labels_is_text(query: str) -> None:
     found = plain([query], DOCUMENTS)
     assert (found.queries, found.documents, found.instructions) == ((query,), DOCUMENTS, (None,))
-    assert found.notes == ((LONE_LABEL,) if query.startswith(("Query:", "Instruct:")) else ())
+    assert found.notes == ((LONE_LABEL,) if ":" in query[:10] else ())
 
 
 def test_documents_in_the_template_of_a_plain_query_are_told_of() -> None:
     documents = tuple(document_in_template(text) for text in DOCUMENTS)
-    found = plain([QUERY], documents)
-    assert (found.documents, found.notes) == (documents, (DOCUMENTS_ONLY,))
+    labelled = tuple(f"<Document>: {text}" for text in DOCUMENTS)
+    for each in (documents, labelled):
+        found = plain([QUERY], each)
+        assert (found.documents, found.notes) == (each, (DOCUMENTS_ONLY,))
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\n", " \r\n"])
+def test_what_nobody_sees_in_front_changes_nothing(before: str) -> None:
+    found = plain([before + query_in_template()], [before + document_in_template(text) for text in DOCUMENTS])
+    assert (found.queries, found.documents, found.notes) == ((QUERY,), DOCUMENTS, (UNWRAPPED,))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +144,9 @@ def test_documents_in_the_template_of_a_plain_query_are_told_of() -> None:
         (f"<Instruct>: {TASK}", ["a"], "query"),
         (f"<Instruct>: {TASK}\n<Query>: {QUERY}\n<Document>: a", ["a"], "query"),
         (f"<Query>: {QUERY}\n<Instruct>: {TASK}", ["a"], "query"),
+        (f"<Instruct>: {TASK}\\n<Query>: {QUERY}", ["a"], "query"),
+        (f"Instruct: {TASK}\\nQuery:{QUERY}", ["a"], "query"),
+        (query_in_template().replace("\n", "\r\n"), ["a"], "query"),
     ],
 )
 def test_what_holds_in_part_is_refused(query: str, documents: list[str], field: str) -> None:
@@ -218,3 +231,4 @@ def test_the_command_line_says_so_in_a_note() -> None:
     assert found == pytest.approx(plainly, abs=1e-5)
     assert f"note: {UNWRAPPED}" in " ".join(told.split())
     assert "note" not in quiet
+    assert f"note: {UNWRAPPED}" not in " ".join(ranked(query_in_template(), "--text", *DOCUMENTS)[1].split())

@@ -40,7 +40,10 @@ DocumentsArgument = Annotated[
     ),
 ]
 TextOption = Annotated[
-    bool, typer.Option("--text", help="Take every DOC as a text, even where a file has that name.")
+    bool,
+    typer.Option(
+        "--text", help="Take QUERY and every DOC as the text it is, even where a file has that name."
+    ),
 ]
 FileOption = Annotated[bool, typer.Option("--file", help="Take every DOC as a file or folder.")]
 FormatOption = Annotated[

@@ -114,6 +114,7 @@ def _system(system: "System") -> dict[str, Any]:
             "engine": model.info.engine,
             "device": model.info.device,
             "precision": model.info.precision,
+            "weights": system.weights or None,
             "pairs": model.pairs,
             "scored_now": model.fresh,
             "truncated": model.truncated,
@@ -138,8 +139,7 @@ def _figures(found: "Evaluation") -> Table:
     for system in found.systems:
         means = [f"{system.means[name].value:.4f}" for name in MEASURES]
         speed = system.model.per_second if system.model else None
-        precision = system.model.info.precision if system.model else ""
-        table.add_row(system.label, *means, f"{speed:,.1f}" if speed else "", precision)
+        table.add_row(system.label, *means, f"{speed:,.1f}" if speed else "", system.precision)
     return table
 
 

@@ -90,6 +90,7 @@ def rerank(
                 instruction=instruction,
                 top_n=top_n,
                 progress=progress or False,
+                as_text=text,
             )
         info = reranker.info
     if as_json:

@@ -36,11 +36,15 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """label: its name in the tables. settings: what its scores depend on, besides what the engine says of itself."""
+    """label: its name in the tables. settings: what its scores depend on, besides what the engine says of itself.
+
+    weights: what a folder of our own holds, such as int4: an engine's precision is how it computes with them.
+    """
 
     label: str
     settings: Mapping[str, object]
     open: Callable[[], Scorer]
+    weights: str = ""
 
 
 def contender(entry: Entry, label: str) -> Contender:
@@ -72,7 +76,8 @@ def contender(entry: Entry, label: str) -> Contender:
         "instruction": DEFAULT_INSTRUCTION if entry.instruction is None else entry.instruction,
         "max_length": entry.max_length or folder.max_length,
     }
-    return Contender(label, settings, opened)
+    ours = folder.manifest is not None and engine == "openvino"
+    return Contender(label, settings, opened, folder.manifest.weights if ours and folder.manifest else "")
 
 
 def decided_by(folder: Path, engine: str, variant: str | None) -> dict[str, object]:

@@ -66,20 +66,18 @@ def _figures(found: Evaluation) -> str:
 
 def _settings(found: Evaluation) -> str:
     """What the figures of each model depend on, besides the files."""
-    models = [system for system in found.systems if system.settings]
-    names = [
-        name
-        for name in ("template", "instruction", "max_length")
-        if any(name in each.settings for each in models)
-    ]
+    names = ("template", "instruction", "max_length")
     rows = [
-        [escape(each.label), *(escape(str(each.settings.get(name, ""))) for name in names)] for each in models
+        [
+            escape(each.label),
+            escape(each.precision),
+            *(escape(str(each.settings.get(name, ""))) for name in names),
+        ]
+        for each in found.systems
+        if each.model
     ]
-    return (
-        "<h2>Settings</h2>" + _table(["model", *(name.replace("_", " ") for name in names)], rows)
-        if names
-        else ""
-    )
+    head_row = ["model", "precision", *(name.replace("_", " ") for name in names)]
+    return "<h2>Settings</h2>" + _table(head_row, rows) if rows else ""
 
 
 def _compared(found: Comparison) -> str:

@@ -25,7 +25,7 @@ class System:
     """One line of the table. model: None for the first stage. gains: against the first stage, None for itself.
 
     values: per query, in the order of the qrels. means and gains: by measure. settings: of a model, what its scores
-    depend on.
+    depend on; weights: what its folder holds.
     """
 
     label: str
@@ -35,6 +35,13 @@ class System:
     gains: dict[str, Difference] | None = None
     model: Reranked | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    weights: str = ""
+
+    @property
+    def precision(self) -> str:
+        """What runs, and the weights where they are others: int4 weights run as int8 ones do. Empty without a model."""
+        runs = self.model.info.precision if self.model else ""
+        return f"{runs}, {self.weights} weights" if self.weights and self.weights != runs else runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,13 @@ def evaluate(
             done = rerank(
                 each, collection, candidates, first_stage.run, store, again=again, progress=progress
             )
-        systems.append(replace(_system(each.label, collection, done.run, base, done), settings=each.settings))
+        systems.append(
+            replace(
+                _system(each.label, collection, done.run, base, done),
+                settings=each.settings,
+                weights=each.weights,
+            )
+        )
         if fusion is not None:
             fused = with_rest(fuse(done.logits, candidates, fusion), first_stage.run)
             systems.append(_system(_fused(each, first_stage), collection, fused, base))
