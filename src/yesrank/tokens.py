@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from tokenizers import Tokenizer
 
@@ -36,6 +37,7 @@ class PromptEncoder:
             self._user = _bare({**json.loads(tokenizer_json), "added_tokens": []})
         except Exception as error:  # tokenizers raises plain Exception
             raise ModelError(f"tokenizer.json cannot be read: {error}") from error
+        self._prefixes: WeakValueDictionary[tuple[str, str], Ids] = WeakValueDictionary()
 
     @classmethod
     def from_folder(cls, folder: Path) -> "PromptEncoder":
@@ -68,20 +70,19 @@ class PromptEncoder:
         max_document_tokens: cut each document to so many of its own tokens as well.
         Raises InputError where prefix, instruction, query and suffix alone leave no room for a document.
         """
-        shared = [*self._control.encode(frame.prefix).ids, *self._encode_user([frame.head])[0]]
+        prefix = self._prefix(frame)
         suffix = self._control.encode(frame.suffix).ids
-        room = max_length - len(shared) - len(suffix)
+        room = max_length - len(prefix) - len(suffix)
         if room < 1:
             raise InputError(
                 "query",
-                f"instruction and query take {len(shared) + len(suffix)} tokens of max_length {max_length}, "
+                f"instruction and query take {len(prefix) + len(suffix)} tokens of max_length {max_length}, "
                 "which leaves no room for a document",
                 "shorten the query or the instruction, or raise max_length",
             )
         if max_document_tokens is not None:
             room = min(room, max(1, max_document_tokens))
         bodies = self._encode_documents([document_piece(document) for document in documents], room)
-        prefix = Ids(shared)
         return [Prompt(prefix, Ids([*body[:room], *suffix]), len(body) > room) for body in bodies]
 
     def check_query(self, query: str, most: int) -> None:
@@ -93,6 +94,15 @@ class PromptEncoder:
                 f"has {count} tokens, more than the {most} that the request allows",
                 "shorten it, or raise the limit",
             )
+
+    def _prefix(self, frame: Frame) -> Ids:
+        """The ids before the document: the same object for as long as any prompt holds it, and encoded once."""
+        text = (frame.prefix, frame.head)
+        if (known := self._prefixes.get(text)) is not None:
+            return known
+        ids = Ids([*self._control.encode(frame.prefix).ids, *self._encode_user([frame.head])[0]])
+        self._prefixes[text] = ids
+        return ids
 
     def _encode_documents(self, texts: Sequence[str], room: int) -> list[list[int]]:
         """The ids of each text, or at least the first room + 1 of them where there are more.

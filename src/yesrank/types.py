@@ -15,7 +15,7 @@ Progress = Callable[[int], None]
 class Ids:
     """Token ids, four bytes each, that never change: compared and hashed as a whole, cheap to share and to keep."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("__weakref__", "_raw")
 
     def __init__(self, ids: Iterable[int] = ()) -> None:
         self._raw = np.fromiter(ids, np.int32).tobytes()

@@ -3,12 +3,12 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import numpy as np
 
 from yesrank.serve.observe import RequestReport, State, TurnReport
-from yesrank.types import EngineInfo, FloatArray, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 SECONDS = 20.0  # no test takes longer: one that hangs fails
 
@@ -64,6 +64,7 @@ class FakeModel:
         self.before, self.after = before, after
         self.seconds_a_token = seconds_a_token
         self.calls: list[list[int]] = []
+        self.kept: list[frozenset[Ids]] = []
         self.reloads: list[bool] = []
         self.broken = False
 
@@ -78,6 +79,10 @@ class FakeModel:
             time.sleep(self.seconds_a_token * sum(len(prompt.own) for prompt in asked))
         logits = expected(asked)
         return self.after(asked, logits) if self.after is not None else logits
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        assert threading.current_thread().name == "yesrank-engine"
+        self.kept.append(frozenset(prefixes))
 
     def healthy(self) -> bool:
         return not self.broken
@@ -111,6 +116,8 @@ class FakeScorer:
             Prompt.of((*head, *map(ord, short)), len(head), truncated=short != document)
             for short, document in zip(cut, documents, strict=True)
         ]
+
+    def keep(self, prefixes: Collection[Ids]) -> None: ...
 
     def logits(self, asked: Sequence[Prompt]) -> FloatArray:
         assert not self.closed

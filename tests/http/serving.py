@@ -4,7 +4,7 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from yesrank.serve.pool import PoolOptions
 from yesrank.serve.run import bind, run
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, builtin_entry
-from yesrank.types import EngineInfo, FloatArray, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 QUERY = "What is the capital of France?"
 DOCUMENTS = ["Bananas are yellow when ripe.", "The capital of France is Paris.", "Rain is expected."]
@@ -46,6 +46,8 @@ class SlowScorer:
         return [
             Prompt.of((*shared, *text.encode()[:max_document_tokens], 1), len(shared)) for text in documents
         ]
+
+    def keep(self, prefixes: Collection[Ids]) -> None: ...
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         time.sleep(self.seconds)

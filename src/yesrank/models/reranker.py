@@ -1,7 +1,7 @@
 """The public reranker: composes prompt, tokens, engine and head."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
 from yesrank.rendered import Plain, plain
 from yesrank.tokens import PromptEncoder
-from yesrank.types import EngineInfo, FloatArray, Hit, PairScores, Progress, Prompt, Ranking
+from yesrank.types import EngineInfo, FloatArray, Hit, Ids, PairScores, Progress, Prompt, Ranking
 
 _PAIRS_AT_A_TIME = 4096  # bounds the memory that token ids take in a long job
 
@@ -152,6 +152,10 @@ class Reranker:
     def logits(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """float32 [N], NaN and infinity included: for callers that check each row themselves. Raises EngineError."""
         return head.logits(self._engine.encode(prompts, progress), self._rows)
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """Names the prefixes with which later prompts begin, for callers that batch on their own: see Engine.keep."""
+        self._engine.keep(prefixes)
 
     def judge(
         self, prompts: Sequence[Prompt], progress: Progress | None = None

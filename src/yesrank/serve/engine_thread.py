@@ -66,7 +66,10 @@ class EngineThread:
 
     def _run(self) -> None:
         while not self._given_up and (turn := self._queue.take()) is not None:
-            self._turn(turn)
+            if turn.parts:
+                self._turn(turn)
+            else:
+                turn.model.keep(turn.keep)
             del turn  # waiting for the next one, the thread keeps no request's prompts in memory
 
     def _turn(self, turn: Turn) -> None:
@@ -113,6 +116,8 @@ class EngineThread:
     def _settle_failure(
         self, turn: Turn, error: BaseException, seconds: float, *, broken: str, last_try: bool
     ) -> None:
+        if not isinstance(error, InputError):  # raised before anything was computed
+            self._queue.lost(turn.model)
         self._after(turn, seconds, failed=True, broken=broken)
         for part in turn.parts:
             part.job.inference_seconds += seconds
@@ -124,6 +129,7 @@ class EngineThread:
     def _after(self, turn: Turn, seconds: float, *, failed: bool, broken: str) -> None:
         if broken:
             self._queue.pause(turn.model)  # before the next turn is taken
+            self._queue.lost(turn.model)
             self._hooks.broken(turn.model, broken)
         requests = len({id(part.job) for part in turn.parts})
         fill = turn.tokens / self._limits.turn_tokens
@@ -139,6 +145,7 @@ class EngineThread:
 
 def _attempt(turn: Turn) -> FloatArray | BaseException:
     try:
+        turn.model.keep(turn.keep)
         logits = turn.model.logits(turn.prompts)
     except BaseException as error:  # whatever it is, the thread has to live on
         kind = type(error).__name__

@@ -1,7 +1,7 @@
 """A served model: what it is, where it stands, and its engine once it is loaded."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ import numpy as np
 from yesrank.errors import EngineError, ModelLoading
 from yesrank.models.reranker import Reranker
 from yesrank.serve.observe import State
-from yesrank.types import EngineInfo, FloatArray, Prompt
+from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Scorer(Protocol):
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], unchecked. Raises EngineError."""
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Engine.keep."""
 
     def close(self) -> None:
         """Frees weights and caches."""
@@ -108,6 +111,11 @@ class Handle:
         if scorer is None:
             raise EngineError(f"the model {self.name} is not loaded")
         return scorer.logits(prompts)
+
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Model.keep. A model that is not loaded holds nothing."""
+        if self.scorer is not None:
+            self.scorer.keep(prefixes)
 
     def healthy(self) -> bool:
         """See Model.healthy."""

@@ -6,43 +6,21 @@ import time
 from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from yesrank.errors import QueueFull
+from yesrank.serve.lanes import Lanes
 from yesrank.serve.limits import Limits
 from yesrank.serve.work import Job, Model, Part, Turn
+from yesrank.types import Ids
 
 _SHORT = 2  # turns: a request of as many tokens or fewer is a short one
-_NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on
-_RESERVE = 4  # long requests get a quarter of all tokens, however many short ones come
 _WAIT = 8.0  # times its own length that a short request may be kept waiting by shorter ones that come later
-_OVER = 4  # a turn is made a quarter longer where that finishes a request
 _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
 _STRETCH = 4  # the most by which a turn of a fast model is enlarged
 _DEEP = 8  # turns that short requests wait for
 _CALM = 1.0  # seconds without a short request
-
-
-@dataclass(slots=True)
-class _Lanes:
-    """One model's waiting jobs. short: they are finished one after the other, by the time at which they are due.
-
-    long: they run a slice at a time, by turns. credit: tokens that are owed to the long ones, less than none after a
-    document that was longer than what was owed.
-    """
-
-    short: list[Job] = field(default_factory=list)
-    long: deque[Job] = field(default_factory=deque)
-    credit: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.short or self.long)
-
-    def forget(self, job: Job) -> None:
-        for lane in (self.short, self.long):
-            if job in lane:
-                lane.remove(job)
 
 
 class Queue:
@@ -56,13 +34,17 @@ class Queue:
 
     Requests of a turn or two count as short, and what is left of a long one is finished in one go: by turns with others
     of their size all would finish last, and the engine's memory of prefixes would have to hold all their queries.
+
+    A turn says which prefixes the engine has to keep, for as long as requests that have begun go on with them, so that
+    none is computed twice; and it is counted with what the engine then has to compute. How much may be kept at a time
+    is bounded: a long request begins when there is room for its prefix.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._changed = threading.Condition()
         self._jobs: dict[Job, None] = {}
-        self._lanes: OrderedDict[Model, _Lanes] = OrderedDict()
+        self._lanes: OrderedDict[Model, Lanes] = OrderedDict()
         self._again: deque[Part] = (
             deque()
         )  # failed once: each runs in a turn of its own, before anything else
@@ -70,6 +52,7 @@ class Queue:
         self._closed = False
         self._last_short = -math.inf
         self._rates: dict[str, float] = {}
+        self._kept: dict[Model, frozenset[Ids]] = {}  # what the engines were told last
         self.tokens_per_second = 0.0
 
     @property
@@ -93,7 +76,7 @@ class Queue:
         with self._changed:
             self._check(job.tokens_left)
             self._jobs[job] = None
-            lanes = self._lanes.setdefault(job.model, _Lanes())
+            lanes = self._lanes.setdefault(job.model, Lanes(self._limits))
             if job.tokens_left <= _SHORT * self._limits.turn_tokens:
                 job.due = job.queued_at + _WAIT * job.tokens_left / self._rate(job.model)
                 insort(lanes.short, job, key=lambda each: each.due)
@@ -134,6 +117,11 @@ class Queue:
         with self._changed:
             self._again.extend(replace(part, alone=True) for part in parts if not part.job.over)
             self._changed.notify_all()
+
+    def lost(self, model: Model) -> None:
+        """The engine has forgotten all prefixes: they will be computed, and counted, again."""
+        with self._changed:
+            self._kept.pop(model, None)
 
     def pause(self, model: Model) -> None:
         """Keeps a model's jobs waiting."""
@@ -182,17 +170,33 @@ class Queue:
             if part.job.model in self._paused:
                 self._again.append(part)
             elif not part.job.over:
-                return Turn(part.job.model, (part,))
+                model = part.job.model
+                self._lanes.setdefault(model, Lanes(self._limits))
+                return self._turn(model, [replace(part, tokens=part.cost(self._kept.get(model, ())))])
         return None
 
     def _next(self) -> Turn | None:
         for model in list(self._lanes):
-            if not self._lanes[model]:
-                del self._lanes[model]  # so that a model that is gone is not kept alive
-            elif model not in self._paused:
+            if model in self._paused:
+                continue
+            if self._lanes[model]:
                 self._lanes.move_to_end(model)
-                return Turn(model, tuple(self._fill(self._lanes[model], self._budget(model))))
+                known = set(self._kept.get(model, ()))
+                return self._turn(
+                    model, self._lanes[model].take(self._budget(model), known, calm=self._calm())
+                )
+            del self._lanes[model]  # so that a model that is gone is not kept alive
+            if self._kept.pop(model, None):
+                return Turn(model, ())
         return None
+
+    def _turn(self, model: Model, parts: list[Part]) -> Turn:
+        used = {prompt.prefix for part in parts for prompt in part.prompts}.intersection(
+            self._kept.get(model, ())
+        )
+        begun = {job.prefix for job in self._lanes[model] if job.prefix is not None}
+        keep = self._kept[model] = frozenset(used | begun)
+        return Turn(model, tuple(parts), keep)
 
     def _rate(self, model: Model) -> float:
         return self._rates.get(model.name) or self.tokens_per_second or _UNMEASURED_RATE
@@ -214,44 +218,6 @@ class Queue:
 
     def _calm(self) -> bool:
         return time.monotonic() - self._last_short > _CALM
-
-    def _fill(self, lanes: _Lanes, room: int) -> list[Part]:
-        if not lanes.short:
-            lanes.credit = 0  # nobody was kept waiting
-            return self._slices(lanes, room if self._calm() else room // 2)
-        if lanes.long and lanes.credit >= room // 2:
-            parts = self._slices(lanes, room // 2)
-            lanes.credit -= sum(part.tokens for part in parts)
-        else:
-            parts = self._shorts(lanes, room)
-            lanes.credit += sum(part.tokens for part in parts) // (_RESERVE - 1) if lanes.long else 0
-        return parts
-
-    def _shorts(self, lanes: _Lanes, room: int) -> list[Part]:
-        parts: list[Part] = []
-        over = room // _OVER
-        while lanes.short and (not parts or lanes.short[0].next_cost <= room):
-            job = lanes.short[0]
-            parts.append(job.take(job.tokens_left if job.tokens_left <= room + over else room))
-            room -= parts[-1].tokens
-            if not job.next_cost:
-                lanes.short.pop(0)
-        return parts
-
-    def _slices(self, lanes: _Lanes, room: int) -> list[Part]:
-        parts: list[Part] = []
-        while lanes.long and (not parts or lanes.long[0].next_cost <= room):
-            parts.append(self._slice(lanes, room))
-            room -= parts[-1].tokens
-        return parts
-
-    def _slice(self, lanes: _Lanes, tokens: int) -> Part:
-        job = lanes.long.popleft()
-        part = job.take(tokens)
-        if job.next_cost:
-            nearly = job.tokens_left <= _NEARLY * self._limits.turn_tokens
-            (lanes.long.appendleft if nearly else lanes.long.append)(job)
-        return part
 
 
 def _moved(average: float, value: float) -> float:

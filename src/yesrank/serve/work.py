@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,9 @@ class Model(Protocol):
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], NaN and infinity included. Raises whatever the engine raises."""
 
+    def keep(self, prefixes: Collection[Ids]) -> None:
+        """See Engine.keep. Called on the engine thread, before a turn that goes on with them. Never raises."""
+
     def healthy(self) -> bool:
         """Whether a fixed pair can be scored. Never raises."""
 
@@ -36,12 +39,21 @@ class Model(Protocol):
 class Plan:
     """The distinct prompts of a request, neighbours sharing their prefix, and where each result belongs.
 
-    costs: tokens to compute for each (the shared ones are counted with the first). places: int [N], row of each prompt.
+    costs: tokens to compute for each (a prefix is counted with the first). places: int [N], row of each prompt.
+    longest: tokens of the longest prefix.
     """
 
     prompts: tuple[Prompt, ...]
     costs: tuple[int, ...]
     places: npt.NDArray[np.intp]
+    longest: int
+
+    def common(self, index: int) -> Ids | None:
+        """The prefix of the prompt at index, where the one before it has the same; None for an empty one."""
+        if not 0 < index < len(self.prompts):
+            return None
+        prefix = self.prompts[index].prefix
+        return prefix if len(prefix) and prefix == self.prompts[index - 1].prefix else None
 
 
 def plan(prompts: Sequence[Prompt]) -> Plan:
@@ -60,6 +72,7 @@ def plan(prompts: Sequence[Prompt]) -> Plan:
         prompts=tuple(prompts[index] for index in order),
         costs=tuple(_cost(prompts[index], leader=index in leaders) for index in order),
         places=np.array([row[index] for index in origins], np.intp),
+        longest=max(map(len, groups), default=0),
     )
 
 
@@ -93,22 +106,35 @@ class Job:
         self.tokens_left = sum(self.plan.costs)
         self.logits = np.full(self.missing, np.nan, np.float32)
 
-    def take(self, tokens: int) -> "Part":
-        """The next prompts for about so many tokens, at least one."""
-        begin, room = self.taken, tokens
-        costs = self.plan.costs
-        while self.taken < len(costs) and (self.taken == begin or costs[self.taken] <= room):
-            room -= costs[self.taken]
+    def take(self, tokens: int, known: set[Ids]) -> "Part":
+        """The next prompts for about so many tokens, at least one.
+
+        known: prefixes that the engine has, or will have computed by then; those of the part are added.
+        """
+        begin, spent = self.taken, 0
+        while not self.all_taken and (self.taken == begin or spent + self.next_cost(known) <= tokens):
+            spent += self.next_cost(known)
+            known.add(self.plan.prompts[self.taken].prefix)
+            self.tokens_left -= self.plan.costs[self.taken]
             self.taken += 1
-        self.tokens_left -= tokens - room
         if self.begun_at is None:
             self.begun_at = time.monotonic()
-        return Part(self, begin, self.taken, tokens - room)
+        return Part(self, begin, self.taken, spent)
+
+    def next_cost(self, known: Collection[Ids]) -> int:
+        """Tokens that the next prompt makes the engine compute."""
+        prompt = self.plan.prompts[self.taken]
+        return len(prompt.own) if prompt.prefix in known else len(prompt)
 
     @property
-    def next_cost(self) -> int:
-        """Tokens of the next prompt; 0 when all are taken."""
-        return self.plan.costs[self.taken] if self.taken < len(self.plan.costs) else 0
+    def all_taken(self) -> bool:
+        """Whether no prompt waits for a turn."""
+        return self.taken == len(self.plan.prompts)
+
+    @property
+    def prefix(self) -> Ids | None:
+        """What its next prompt has in common with those that were taken: to be kept until then."""
+        return self.plan.common(self.taken)
 
     @property
     def queue_seconds(self) -> float:
@@ -127,6 +153,17 @@ class Part:
     alone: bool = False
 
     @property
+    def prefix(self) -> Ids | None:
+        """What its first prompt has in common with those that ran before."""
+        return self.job.plan.common(self.begin)
+
+    def cost(self, known: Collection[Ids]) -> int:
+        """Tokens that it makes the engine compute. known: prefixes that the engine has."""
+        prefix = self.prefix
+        again = len(prefix) if prefix is not None and prefix not in known else 0
+        return sum(self.job.plan.costs[self.begin : self.end]) + again
+
+    @property
     def prompts(self) -> tuple[Prompt, ...]:
         """The prompts to run."""
         return self.job.plan.prompts[self.begin : self.end]
@@ -134,10 +171,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One call of the engine: parts of one or more requests for the same model."""
+    """One call of the engine: parts of one or more requests for the same model.
+
+    keep: the prefixes that it and later turns go on with. Without parts, only those that are no longer wanted go.
+    """
 
     model: Model
     parts: tuple[Part, ...]
+    keep: frozenset[Ids] = frozenset()
 
     @property
     def tokens(self) -> int:

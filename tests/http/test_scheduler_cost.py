@@ -1,0 +1,208 @@
+"""Turns of the scheduler against what the engine really computes, and what it has to hold meanwhile."""
+
+import asyncio
+import random
+import tracemalloc
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from fake_models import FakeModel, Recorder, expected, prompts, run
+from test_scheduler import Gate
+
+from yesrank import Reranker
+from yesrank.engine.openvino import paged
+from yesrank.serve.limits import Limits
+from yesrank.serve.pool import ModelSpec, Pool
+from yesrank.serve.scheduler import Scheduler
+from yesrank.serve.work import plan
+from yesrank.types import Ids, Prompt
+
+LIMITS = Limits(turn_tokens=256, turn_seconds=1e-9)
+REQUESTS = [(1700, 5), (50, 20), (1, 1), (700, 6), (64, 10), (500, 1), (31, 5)]
+
+
+def random_request(seed: int, shared: int, count: int) -> list[Prompt]:
+    """Documents of 2 to 60 ids of their own, and one that is longer than a turn."""
+    draw = random.Random(seed)
+    ids = lambda size: Ids(draw.randrange(10, 3000) for _ in range(size))  # noqa: E731
+    prefix = ids(shared)
+    return [Prompt(prefix, ids(300 if index == 3 else draw.randint(2, 60))) for index in range(count)]
+
+
+def work_of(prompts: Sequence[Prompt]) -> int:
+    return prompts[0].shared + sum(len(prompt.own) for prompt in prompts)
+
+
+def test_nothing_is_computed_twice_for_clients_with_prefixes_of_any_length(monkeypatch) -> None:
+    """Every turn counts what goes into the runtime, and the scores are those without a server, bit by bit."""
+    monkeypatch.setattr(paged, "PREFIX_BYTES", 0)  # nothing is remembered unasked
+    monkeypatch.setattr(paged, "FREE_BLOCKS", 16)
+    requests = [random_request(seed, *shape) for seed, shape in enumerate(REQUESTS)]
+    inputs, tokens = paged._inputs, []
+    recorder = Recorder()
+
+    def counting(*arguments):
+        made = inputs(*arguments)
+        tokens.append(len(made["input_ids"]))
+        return made
+
+    async def main() -> None:
+        pool, scheduler = Pool([ModelSpec("builtin")]), Scheduler(LIMITS, recorder)
+        async with pool, scheduler, pool.use() as model:
+            monkeypatch.setattr(paged, "_inputs", counting)
+            found.extend(await asyncio.gather(*(scheduler.score(model, asked) for asked in requests)))
+            while model.scorer._engine._kept:  # the idle engine thread lets go of the last prefix
+                await asyncio.sleep(0.001)
+
+    found: list = []
+    run(main())
+    assert sum(tokens) == sum(turn.tokens for turn in recorder.turns) == sum(map(work_of, requests))
+    with Reranker() as alone:
+        for asked, answer in zip(requests, found, strict=True):
+            assert np.array_equal(answer.logits, alone.logits(asked))
+
+
+class Remembering(FakeModel):
+    """Counts what an engine computes that keeps nothing but what it is told to keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: set[Ids] = set()
+        self.computed: list[int] = []
+        self.fail_at = -1
+
+    def keep(self, prefixes) -> None:
+        super().keep(prefixes)
+        self.held &= set(prefixes)
+
+    def logits(self, asked: Sequence[Prompt]):
+        if len(self.calls) == self.fail_at:
+            self.held.clear()
+            self.calls.append([])
+            raise RuntimeError
+        found = {prompt.prefix for prompt in asked}
+        new = sum(len(prefix) for prefix in found - self.held)
+        self.computed.append(new + sum(len(prompt.own) for prompt in asked))
+        self.held = self.held | found
+        rows = super().logits(asked)
+        self.held &= self.kept[-1]
+        return rows
+
+
+def test_a_prefix_that_was_lost_in_a_failure_is_counted_again() -> None:
+    async def main() -> None:
+        model, recorder = Remembering(), Recorder()
+        model.fail_at = 3
+        asked = prompts(1, 100, length=520, shared=500)
+        async with Scheduler(LIMITS, recorder) as scheduler:
+            answer = await scheduler.score(model, asked)
+        assert np.array_equal(answer.logits, expected(asked))
+        ran = [turn.tokens for turn in recorder.turns if not turn.failed]
+        assert ran == model.computed
+        assert sum(ran) == 500 + 500 + 100 * 20
+
+    run(main())
+
+
+def test_two_requests_with_the_same_query_pay_for_it_once() -> None:
+    async def main() -> None:
+        model, recorder, gate = Remembering(), Recorder(), Gate()
+        model.before = gate
+        asked = prompts(1, 60, length=520, shared=500)
+        async with Scheduler(LIMITS, recorder) as scheduler:
+            tasks = [asyncio.create_task(scheduler.score(model, prompts(0, 1)))]
+            await gate.wait()
+            tasks += [asyncio.create_task(scheduler.score(model, part)) for part in (asked[:30], asked[30:])]
+            await asyncio.sleep(0.01)
+            gate.open.set()
+            await asyncio.gather(*tasks)
+        assert [turn.tokens for turn in recorder.turns] == model.computed
+        assert sum(model.computed[1:]) == 500 + 60 * 20
+
+    run(main())
+
+
+def test_large_prefixes_are_held_one_after_the_other_and_others_go_on() -> None:
+    """However many requests with long queries come, the engine holds one of them and a bounded number of small ones."""
+    limits = Limits(turn_tokens=200, turn_seconds=1e-9, held_tokens=400)
+
+    async def main() -> None:
+        model, gate = Remembering(), Gate()
+        model.before = gate
+        large = [prompts(seed, 100, length=1010, shared=1000) for seed in (1, 2, 3)]
+        small = [prompts(seed, 100, length=60, shared=50) for seed in range(4, 24)]
+        async with Scheduler(limits) as scheduler:
+            tasks = [asyncio.create_task(scheduler.score(model, prompts(0, 1)))]
+            await gate.wait()
+            tasks += [asyncio.create_task(scheduler.score(model, asked)) for asked in (*large, *small)]
+            await asyncio.sleep(0.05)
+            gate.open.set()
+            await asyncio.gather(*tasks)
+        held = [sorted(map(len, prefixes)) for prefixes in model.kept]
+        assert max(sum(lengths) for lengths in held) <= 1000 + 400
+        assert max(lengths.count(1000) for lengths in held) == 1
+        assert max(lengths.count(50) for lengths in held) == 8
+        assert sum(model.computed[1:]) == sum(work_of(asked) for asked in (*large, *small))
+        place = {seed: max(i for i, call in enumerate(model.calls) if seed in call) for seed in range(1, 24)}
+        assert place[1] < place[2] < place[3]  # as they came
+        assert place[4] < place[2]  # a small one does not wait for the large ones
+
+    run(main())
+
+
+def test_a_request_that_is_cancelled_lets_go_of_its_prefix() -> None:
+    async def main() -> None:
+        model, recorder = Remembering(), Recorder()
+        async with Scheduler(LIMITS, recorder) as scheduler:
+            task = asyncio.create_task(scheduler.score(model, prompts(1, 5000, length=520, shared=500)))
+            while not any(model.kept):
+                await asyncio.sleep(0.001)
+            task.cancel()
+            while model.kept[-1]:
+                await asyncio.sleep(0.001)
+        assert not model.held
+        assert all(turn.documents for turn in recorder.turns)  # letting go is no turn
+
+    run(main())
+
+
+def test_short_requests_pay_for_a_long_query_once() -> None:
+    """The first slice, with a prefix of 40 turns, is owed for as its length; after it, a slice is half a turn."""
+
+    async def main() -> None:
+        model = Remembering()
+        limits = Limits(turn_tokens=200, turn_seconds=1e-9)
+        async with Scheduler(limits) as scheduler:
+            long = asyncio.create_task(scheduler.score(model, prompts(1, 2000, length=8020, shared=8000)))
+            while len(model.calls) < 3:
+                await asyncio.sleep(0.001)
+            for seed in range(2, 40):
+                await scheduler.score(model, prompts(seed, 5))
+            assert not long.done()
+            long.cancel()
+        assert sorted(model.computed)[-1] >= 8000
+        assert sorted(model.computed)[-2] <= 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("documents", [10_000])
+def test_memory_of_a_long_query_with_many_documents(documents: int) -> None:
+    """A body of 125 KB: the query's ids are held once, from the tokenizer to the queue."""
+    with Reranker() as reranker:
+        query = " ".join(random.Random(1).choices(["roof", "river", "stone", "garden"], k=6200))
+        texts = [f"d {index}" for index in range(documents)]
+        reranker.prompts(query, texts[:1])
+        tracemalloc.start()
+        asked = []
+        for begin in range(0, documents, 256):
+            asked += reranker.prompts(query, texts[begin : begin + 256])
+        made = plan(asked)
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert asked[0].shared > 7000
+    assert len({id(prompt.prefix) for prompt in asked}) == 1
+    assert sum(made.costs) == work_of(asked)
+    assert held < 600 * documents
+    assert peak < 800 * documents
