@@ -115,10 +115,16 @@ class VerificationFailed(YesrankError):
 
 
 class MissingExtra(YesrankError):
-    """An optional dependency that is not installed."""
+    """A dependency that is not installed. otherwise: what helps where it cannot be."""
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str, otherwise: str | None = None) -> None:
+        install = f"install it with: pip install 'yesrank[{extra}]'"
         super().__init__(
             f"this needs the package {package}, which is not installed",
-            f"install it with: pip install 'yesrank[{extra}]'",
+            install if otherwise is None else f"{install}; {otherwise}",
         )
+
+
+def without_openvino() -> MissingExtra:
+    """For what only OpenVINO can do, where it is not installed: there are platforms without it."""
+    return MissingExtra("openvino", "openvino", "or use ONNX files: yesrank convert SRC DST --format onnx")

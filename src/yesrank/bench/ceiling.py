@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from yesrank.engine.openvino import check_installed
 from yesrank.qwen3 import Qwen3Config, layer_tensors
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ class Ceiling:
 
 
 def measure_ceiling(hidden: int, inner: int, device: str = "CPU") -> Ceiling:
-    """Chains of [tokens, hidden] x [hidden, inner] x [inner, hidden], best of several sizes and runs."""
+    """Chains of [tokens, hidden] x [hidden, inner] x [inner, hidden], best of several sizes and runs.
+
+    Raises MissingExtra where openvino, which multiplies them, is not installed.
+    """
+    check_installed()
     return Ceiling(
         *(max(_rate(tokens, hidden, inner, device, int8) for tokens in _TOKENS) for int8 in (False, True))
     )

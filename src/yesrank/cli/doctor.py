@@ -60,7 +60,11 @@ def _version(package: str) -> str | None:
 
 
 def _devices() -> dict[str, dict[str, Any]]:
-    """Name, and what it is good at, of every device that OpenVINO sees."""
+    """Name, and what it is good at, of every device that OpenVINO sees; empty where it is not installed."""
+    from yesrank.engine.openvino import is_installed
+
+    if not is_installed():
+        return {}
     import openvino as ov
 
     core = ov.Core()
@@ -132,6 +136,8 @@ def _advice(found: dict[str, Any]) -> list[str]:
         advice.append(
             f"no AMX: this processor runs the {faster} kernels; int8 weights are the fastest choice"
         )
+    if not found["devices"]:
+        advice.append("openvino is not installed: models run on onnxruntime, from ONNX files")
     if found["memory_available"] < _LITTLE_MEMORY:
         advice.append(
             "less than 4 GB of memory is free: the 0.6B model fits with int8 weights, the 4B does not"

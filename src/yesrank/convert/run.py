@@ -1,14 +1,11 @@
 """Checkpoint -> OpenVINO model folder: reads, packs, writes, checks, and only then shows the result."""
 
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-
-import openvino as ov
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert import openvino as emitter
-from yesrank.convert.check import check
 from yesrank.convert.folder import (
     ConvertProgress,
     Meter,
@@ -23,6 +20,7 @@ from yesrank.convert.quantize import Packed
 from yesrank.convert.staging import staged
 from yesrank.convert.tokenizer import require_packages, write_tokenizer_ir
 from yesrank.convert.weights import Packer, planned_bytes, stored_bytes
+from yesrank.errors import without_openvino
 from yesrank.manifest import Manifest, write_manifest
 from yesrank.prompt import template_named
 from yesrank.types import FloatArray
@@ -45,9 +43,14 @@ def convert(
     weights: one of weights.KINDS. tokenizer_ir: also write openvino_tokenizer and openvino_detokenizer.
     Peak memory is the size of the output plus less than 1 GB. Raises ModelError (and below) for a checkpoint that
     cannot be used, InputError for an existing target or unknown option, NoSpace and ConversionError where
-    writing fails, MissingExtra where tokenizer_ir needs a package. After any error nothing stands at `target`.
+    writing fails, MissingExtra where openvino, or what tokenizer_ir needs, is not installed. After any error
+    nothing stands at `target`.
     """
     template_named(template)
+    if find_spec("openvino") is None:
+        raise without_openvino()
+    from yesrank.convert.check import check
+
     if tokenizer_ir:
         require_packages()
     checkpoint = Checkpoint(source)
@@ -77,6 +80,10 @@ def convert(
 
 def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: Meter) -> None:
     """Writes openvino_model.xml and .bin. The model is freed on return."""
+    import openvino as ov
+
+    from yesrank.convert import openvino as emitter
+
     with Packer(checkpoint, weights) as packer:
 
         def matrix(name: str) -> Packed:

@@ -2,6 +2,8 @@
 
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
+from yesrank.engine.openvino import is_installed
+from yesrank.engine.openvino import open_engine as open_openvino
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
 from yesrank.models.folder import ModelFolder
@@ -13,12 +15,13 @@ ENGINES = ("openvino", "onnx", "reference")
 def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
     """The engine of what the folder holds; that of ONNX files where a variant of them is asked for.
 
+    Of a folder that holds both, as the built-in model's does, onnx where openvino is not installed.
     Raises ModelError for a checkpoint.
     """
     if variant is not None or folder.kind == "onnx":
         return "onnx"
     if folder.kind == "openvino":
-        return "openvino"
+        return "onnx" if folder.variants and not is_installed() else "openvino"
     raise ModelError(
         f"{folder.path} is a checkpoint that has not been converted",
         f"convert it: yesrank convert {folder.path} FOLDER",
@@ -58,8 +61,6 @@ def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant
             f"{folder.path} holds no OpenVINO model, but a model of the kind {folder.kind}",
             "leave the engine out, or convert the checkpoint: yesrank convert CHECKPOINT FOLDER",
         )
-    from yesrank.engine.openvino import open_engine as open_openvino
-
     return open_openvino(folder.path, device=device, precision=precision)
 
 

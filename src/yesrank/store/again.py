@@ -5,7 +5,7 @@ from pathlib import Path
 
 from yesrank.manifest import FILE, read_manifest
 from yesrank.store.entry import Entry
-from yesrank.store.intake import DEFAULT_WEIGHTS
+from yesrank.store.intake import weights_here
 from yesrank.store.places import folder_for, is_folder
 from yesrank.store.resolve import from_address
 from yesrank.store.store import Store
@@ -49,4 +49,4 @@ def _is_made_so(there: Entry, source: Path, weights: str | None) -> bool:
         return False
     made = (there.path / FILE).stat().st_mtime
     newer = is_folder(source) and any(file.stat().st_mtime > made for file in source.glob("*.safetensors"))
-    return not newer and (weights or DEFAULT_WEIGHTS) == manifest.weights
+    return not newer and weights_here(weights) == manifest.weights

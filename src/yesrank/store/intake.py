@@ -209,7 +209,7 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
         )
     if kind == "checkpoint":
         _check_converted(entry)
-        return _convert(store, entry, weights or DEFAULT_WEIGHTS, steps)
+        return _convert(store, entry, weights, steps)
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
     _check_model(entry, kind)
@@ -227,19 +227,36 @@ def _check_converted(entry: Entry) -> None:
         )
 
 
-def _convert(store: Store, entry: Entry, weights: str, steps: Steps) -> Entry:
-    """Killed at any moment, it leaves nothing that the same command does not take up or away."""
-    from yesrank.convert import convert
+def weights_here(asked: str | None) -> str:
+    """What a manifest says of a checkpoint that is taken in on this machine: ONNX variants where OpenVINO is not."""
+    from yesrank.convert import DEFAULT_VARIANTS
+    from yesrank.engine.openvino import is_installed
 
-    target = folder_for(entry.name)
+    if asked is None and not is_installed():
+        return ",".join(DEFAULT_VARIANTS)
+    return asked or DEFAULT_WEIGHTS
+
+
+def _convert(store: Store, entry: Entry, weights: str | None, steps: Steps) -> Entry:
+    """To OpenVINO; to ONNX files where that is not installed and no weights of it are asked for.
+
+    Killed at any moment, it leaves nothing that the same command does not take up or away.
+    """
+    from yesrank.convert import DEFAULT_VARIANTS, convert, convert_onnx
+
+    target, template = folder_for(entry.name), entry.template or "card"
+    wanted = weights_here(weights)
+    onnx = wanted == ",".join(DEFAULT_VARIANTS)
     with changing(target, store):
         store.check_free(entry)  # of two that add a name the second waited here
-        made = not _is_result(target, store, entry, weights)
+        made = not _is_result(target, store, entry, wanted)
         try:
             if made:
                 mark(target, store)
-                template = entry.template or "card"
-                convert(entry.path, target, weights=weights, template=template, progress=steps.convert)
+            if made and onnx:
+                convert_onnx(entry.path, target, template=template, progress=steps.convert)
+            elif made:
+                convert(entry.path, target, weights=wanted, template=template, progress=steps.convert)
             return store.add(replace(entry, path=target), present=True)
         except YesrankError:  # another process took an alias in the meantime
             if made and is_leftover(target, store):
