@@ -4,8 +4,10 @@ Threads are steps of the test: each ends when a rule ends it, well or badly, or 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 from fake_models import FakeScorer
@@ -41,7 +43,7 @@ class Scorer(FakeScorer):
         self.number, self.closings = number, 0
 
     def prompts(self, query: str, documents: object, **_: object) -> list[Prompt]:
-        return [Prompt((1,))]
+        return [Prompt.of((1,))]
 
     def close(self) -> None:
         self.closings += 1
@@ -60,7 +62,9 @@ class User:
 
 
 class Machine(RuleBasedStateMachine):
-    """Three models, and memory for some of them."""
+    """Three models, and memory for some of them. seen: what happened in all runs, which shows the test's reach."""
+
+    seen: ClassVar[Counter[str]] = Counter()
 
     @initialize(seed=st.integers(0, 2**32), room=st.integers(1, 3), idle=st.sampled_from([None, 20.0]))
     def begin(self, seed: int, room: int, idle: float | None) -> None:
@@ -112,6 +116,7 @@ class Machine(RuleBasedStateMachine):
         async def work() -> None:
             async with self.pool.use(name, deadline=deadline) as handle:
                 assert handle.state in LOADED or broken(handle)
+                self.seen["use"] += 1
                 user.handle = handle
                 self.users.append(user)
                 try:
@@ -145,10 +150,29 @@ class Machine(RuleBasedStateMachine):
         data.draw(st.sampled_from([task for task in self.tasks if not task.done()])).cancel()
         self.turn(count)
 
+    @rule()
+    def let_threads_end(self) -> None:
+        """All of them, well; one of a load that is wanted is followed by the next."""
+        while self.threads:
+            self.threads.pop(0)[1]()
+            self.settle()
+
+    @rule(name=names, then=st.sampled_from(["unload", "break_down", "use", "get", None]), count=turns)
+    def use_loaded(self, name: str, then: str | None, count: int) -> None:
+        """What takes many steps by chance: a model in use, and something happens to it."""
+        self.use(name, None, count)
+        self.let_threads_end()
+        if then == "use":
+            self.use(name, 20.0, count)
+        elif then == "break_down":
+            self.break_down(name, False, count)
+        elif then is not None:
+            getattr(self, then)(name, count)
+
     @precondition(lambda self: self.threads)
     @rule(
         data=st.data(),
-        error=st.sampled_from([None, None, ModelError("x"), SystemExit(), StopIteration()]),
+        error=st.sampled_from([None, None, None, None, ModelError("x"), SystemExit(), StopIteration()]),
         count=turns,
     )
     def end_thread(self, data: st.DataObject, error: BaseException | None, count: int) -> None:
@@ -183,6 +207,7 @@ class Machine(RuleBasedStateMachine):
         open_ones = [handle.scorer for handle in map(self.pool.find, NAMES) if handle.scorer is not None]
         assert len(open_ones) == len(set(map(id, open_ones)))
         for handle in map(self.pool.find, NAMES):
+            self.seen[f"{handle.state} {'in use' if handle.leases else 'unused'}"] += 1
             assert handle.scorer is None or handle.state in LOADED
             assert handle.state is not State.READY or handle.scorer is not None
             assert handle.state is not State.UNLOADING or handle.scorer is not None or not handle.leases
@@ -256,3 +281,7 @@ def test_every_way_through_the_states() -> None:
             suppress_health_check=checks,
         ),
     )
+    reached = ["use", *(f"{state} {leases}" for state in State for leases in ("in use", "unused"))]
+    reached.remove("unloaded in use")  # never: that is what a lease is for
+    assert set(Machine.seen) == set(reached)
+    assert min(Machine.seen.values()) >= 20, Machine.seen
