@@ -14,8 +14,9 @@ from yesrank import Reranker
 from yesrank.engine.openvino import paged
 from yesrank.serve.limits import Limits
 from yesrank.serve.pool import ModelSpec, Pool
+from yesrank.serve.queueing import Queue
 from yesrank.serve.scheduler import Scheduler
-from yesrank.serve.work import plan
+from yesrank.serve.work import Job, Turn, plan
 from yesrank.types import Ids, Prompt
 
 LIMITS = Limits(turn_tokens=256, turn_seconds=1e-9)
@@ -185,6 +186,32 @@ def test_short_requests_pay_for_a_long_query_once() -> None:
         assert sorted(model.computed)[-2] <= 200
 
     run(main())
+
+
+def test_slow_tokens_count_as_so_many_more() -> None:
+    """Behind a prefix of 8,000 a token takes several times as long as usual: slices get shorter, turns rarer."""
+    queue, model = Queue(Limits(turn_tokens=800, turn_seconds=1e-9)), FakeModel()
+
+    def add(asked: Sequence[Prompt]) -> None:
+        queue.add(Job(model, plan(asked), finish=lambda job: None))
+
+    def turn() -> Turn:
+        made = queue.take()
+        assert made is not None
+        queue.measured(made, made.tokens / (1000 if made.parts[0].job.short else 125))
+        return made
+
+    add(prompts(0, 10))
+    turn()
+    add(prompts(1, 5000, length=12, shared=10))
+    assert turn().tokens == 400  # half a turn, for short ones may come
+    assert turn().tokens == 400 // 8
+    for seed in range(2, 100):
+        add(prompts(seed, 20))
+    turns = [turn() for _ in range(20)]
+    usual = sum(made.tokens for made in turns if made.parts[0].job.short)
+    slow = sum(made.tokens for made in turns) - usual
+    assert 0 < slow <= usual / 3 / 8 + 50
 
 
 @pytest.mark.parametrize("documents", [10_000])

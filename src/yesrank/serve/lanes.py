@@ -20,13 +20,15 @@ class Lanes:
     """short: requests that are finished one after the other, by the time at which they are due.
 
     long: they run a slice at a time, by turns; one begins when there is room for its prefix. credit: tokens that are
-    owed to the long ones, less than none after a document that was longer than what was owed.
+    owed to the long ones, less than none after a document that was longer than what was owed. usual: tokens a second
+    of short requests, 0 where unknown.
     """
 
     limits: Limits
     short: list[Job] = field(default_factory=list)
     long: deque[Job] = field(default_factory=deque)
     credit: int = 0
+    usual: float = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.short or self.long)
@@ -40,14 +42,15 @@ class Lanes:
             if job in lane:
                 lane.remove(job)
 
-    def take(self, room: int, known: set[Ids], *, calm: bool) -> list[Part]:
-        """The parts of a turn of about so many tokens. known: see Job.take. calm: whether no short request has come."""
+    def take(self, room: int, known: set[Ids], *, calm: bool, usual: float) -> list[Part]:
+        """The parts of a turn of about so many tokens of usual rate. known: see Job.take. calm: no short one came."""
+        self.usual = usual
         if not self.short:
             self.credit = 0  # nobody was kept waiting
             return self._slices(room if calm else room // 2, known)
         if self.long and self.credit >= room // 2:
             parts = self._slices(room // 2, known)
-            self.credit -= sum(part.tokens for part in parts)
+            self.credit -= sum(map(self._weight, parts))
         else:
             parts = self._shorts(room, known)
             self.credit += sum(part.tokens for part in parts) // (_RESERVE - 1) if self.long else 0
@@ -68,12 +71,16 @@ class Lanes:
         parts: list[Part] = []
         while (job := self._next_long()) and (not parts or job.next_cost(known) <= room):
             parts.append(self._slice(job, room, known))
-            room -= parts[-1].tokens
+            room -= self._weight(parts[-1])
         return parts
 
-    def _slice(self, job: Job, tokens: int, known: set[Ids]) -> Part:
+    def _weight(self, part: Part) -> int:
+        """Its tokens, slow ones as so many more of the usual kind: a share is a share of the time."""
+        return int(part.tokens / part.job.pace(self.usual))
+
+    def _slice(self, job: Job, room: int, known: set[Ids]) -> Part:
         self.long.remove(job)
-        part = job.take(tokens, known)
+        part = job.take(int(room * job.pace(self.usual)), known)
         if not job.all_taken:
             nearly = job.tokens_left <= _NEARLY * self.limits.turn_tokens
             (self.long.appendleft if nearly else self.long.append)(job)

@@ -20,6 +20,7 @@ _UNMEASURED_RATE = 1000.0  # tokens a second, before anything has run
 _MAX_RETRY_AFTER = 600.0
 _STRETCH = 4  # the most by which a turn of a fast model is enlarged
 _DEEP = 8  # turns that short requests wait for
+_FELT = 0.05  # seconds: of a shorter turn it does not matter how fast it was
 _CALM = 1.0  # seconds without a short request
 
 
@@ -52,6 +53,7 @@ class Queue:
         self._closed = False
         self._last_short = -math.inf
         self._rates: dict[str, float] = {}
+        self._usual: dict[str, float] = {}  # of turns without long requests
         self._kept: dict[Model, frozenset[Ids]] = {}  # what the engines were told last
         self.tokens_per_second = 0.0
 
@@ -147,6 +149,12 @@ class Queue:
         with self._changed:
             self.tokens_per_second = _moved(self.tokens_per_second, rate)
             self._rates[name] = _moved(self._rates.get(name, 0.0), rate)
+            if all(part.job.short for part in turn.parts):
+                self._usual[name] = _moved(self._usual.get(name, 0.0), rate)
+            if any(part.job.short for part in turn.parts):
+                self._last_short = time.monotonic()  # however long it waited
+            for part in turn.parts:
+                part.job.rate = _between(part.job.rate, rate if seconds > _FELT else math.inf)
 
     def retry_after(self) -> float:
         """Whole seconds until about half of what waits is done: 1 to 600."""
@@ -183,7 +191,10 @@ class Queue:
                 self._lanes.move_to_end(model)
                 known = set(self._kept.get(model, ()))
                 return self._turn(
-                    model, self._lanes[model].take(self._budget(model), known, calm=self._calm())
+                    model,
+                    self._lanes[model].take(
+                        self._budget(model), known, calm=self._calm(), usual=self._usual.get(model.name, 0.0)
+                    ),
                 )
             del self._lanes[model]  # so that a model that is gone is not kept alive
             if self._kept.pop(model, None):
@@ -222,3 +233,8 @@ class Queue:
 
 def _moved(average: float, value: float) -> float:
     return 0.9 * average + 0.1 * value if average else value
+
+
+def _between(old: float, new: float) -> float:
+    """Half way to the new value; a value that is not known (infinity) counts for nothing."""
+    return new if math.isinf(old) or math.isinf(new) else (old + new) / 2

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from yesrank.types import FloatArray, Ids, Prompt
 
+_SLOWEST = 1 / 64  # what a token may count at most
+
 
 class Model(Protocol):
     """What the scheduler needs of a loaded model. `logits` and `healthy` are called on the engine thread."""
@@ -84,7 +86,8 @@ def _cost(prompt: Prompt, *, leader: bool) -> int:
 class Job:
     """A request in the queue. `finish` is called once, from any thread, when it is done or has failed.
 
-    due: a time of the monotonic clock by which the queue orders short requests; the queue sets it.
+    due: a time of the monotonic clock by which the queue orders short requests; the queue sets it. rate: tokens a
+    second of its last turns, where those were long enough to be felt.
     """
 
     model: Model
@@ -99,6 +102,7 @@ class Job:
     queued_at: float = field(default_factory=time.monotonic)
     begun_at: float | None = None
     due: float = math.inf
+    rate: float = math.inf
     inference_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -125,6 +129,15 @@ class Job:
         """Tokens that the next prompt makes the engine compute."""
         prompt = self.plan.prompts[self.taken]
         return len(prompt.own) if prompt.prefix in known else len(prompt)
+
+    @property
+    def short(self) -> bool:
+        """Whether the queue counts it as a short one."""
+        return self.due < math.inf
+
+    def pace(self, usual: float) -> float:
+        """Its tokens' speed beside the usual one, 1 at most: after a long prefix, each looks back at all of it."""
+        return min(1.0, max(_SLOWEST, self.rate / usual)) if usual else 1.0
 
     @property
     def all_taken(self) -> bool:
