@@ -247,6 +247,16 @@ def test_judgments_in_csv(tmp_path: Path) -> None:
     assert read_qrels(tmp_path / "a.csv")[0] == {"q1": {"d,1": 2}}
 
 
+def test_ranks_that_contradict_the_scores_are_told_of(folder: Path, tmp_path: Path) -> None:
+    """A run of distances: its best document has the lowest score."""
+    path = tmp_path / "run"
+    path.write_text("q1 Q0 d1 1 0.1 t\nq1 Q0 d2 2 0.5 t\nq2 Q0 d1 1 3 t\nq2 Q0 d2 1 4 t\nq2 Q0 d3 2 4 t\n")
+    note = "run: in 1 of 2 queries the ranks say another order than the scores; the scores count, as in trec_eval"
+    assert note in from_run(read_folder(folder), path).notes
+    path.write_text("q1 Q0 d1 1 0.5 t\nq1 Q0 d2 2 0.5 t\n")
+    assert not any("ranks" in note for note in from_run(read_folder(folder), path).notes)
+
+
 def test_the_names_of_a_runs_columns_are_no_document(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("query_id Q0 doc_id rank score tag\nq1 Q0 d1 1 2e-1 t\n")
     assert read_run(tmp_path / "a") == {"q1": {"d1": 0.2}}

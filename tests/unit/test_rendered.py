@@ -59,6 +59,33 @@ def test_any_document_comes_out_whole(query: str, documents: list[str]) -> None:
     assert found.documents == tuple(documents)
 
 
+FRAGMENTS = (
+    "a", " ", "\n", "\r\n", "\\n", "\ufeff", CARD.prefix, CARD.suffix, "<Instruct>:", "<Query>:", "<Document>:",
+    "Instruct:", "Query:", "<|im_start|>", "<|im_end|>", "system\n", "assistant\n", "</think>",
+)  # fmt: skip
+pieces = st.lists(st.sampled_from(FRAGMENTS), max_size=9).map("".join)
+
+
+@given(pieces, st.lists(pieces, max_size=3))
+def test_anything_is_taken_out_refused_or_left_as_it_is(query: str, documents: list[str]) -> None:
+    try:
+        found = plain([query], documents)
+    except InputError as error:
+        assert error.field in ("query", *(f"documents[{at}]" for at in range(len(documents))))
+        return
+    assert len(found.documents) == len(documents)
+    assert all(read in sent for read, sent in zip(found.documents, documents, strict=True))
+    assert found.queries[0] in query
+    taken = {UNWRAPPED, LABELS} & {*found.notes}
+    if not taken:
+        assert (found.queries, found.documents, found.instructions) == ((query,), tuple(documents), (None,))
+    if LABELS in taken:
+        assert all(
+            read == sent or sent.startswith("<Document>:")
+            for read, sent in zip(found.documents, documents, strict=True)
+        )
+
+
 @pytest.mark.parametrize("suffix", [CARD.suffix.rstrip(), "<|im_end|>\n<|im_start|>assistant\n"])
 def test_ends_that_a_client_has_stripped_or_never_had(suffix: str) -> None:
     found = plain([query_in_template()], [document_in_template(text, suffix) for text in DOCUMENTS])

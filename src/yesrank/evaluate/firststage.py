@@ -10,7 +10,7 @@ import numpy as np
 from yesrank.errors import InputError, MissingExtra
 from yesrank.evaluate.collection import Collection
 from yesrank.evaluate.ownid import left_out
-from yesrank.evaluate.trec import Run, ids, read_run
+from yesrank.evaluate.trec import Run, ids, run_and_notes
 from yesrank.evaluate.words import detect, terms_for
 
 DEPTH = 1000
@@ -66,7 +66,7 @@ def from_run(collection: Collection, path: Path, *, keep_own_id: bool = False) -
 
     So is what `bm25` leaves out. Raises InputError where nothing is left.
     """
-    given = read_run(path)
+    given, odd = run_and_notes(path)
     shared = {query: given[query] for query in collection.qrels if query in given}
     if not shared:
         raise InputError(
@@ -97,7 +97,7 @@ def from_run(collection: Collection, path: Path, *, keep_own_id: bool = False) -
         path.stem,
         f"run file {path.name}",
         run,
-        (*notes, *left.notes, *_without_candidates(run, collection.qrels)),
+        (*odd, *notes, *left.notes, *_without_candidates(run, collection.qrels)),
     )
 
 

@@ -1,6 +1,7 @@
 """TREC's file formats: judgments (also BEIR's three columns) and runs."""
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -60,12 +61,18 @@ def read_qrels(path: Path) -> tuple[Qrels, tuple[str, ...]]:
 
 
 def read_run(path: Path) -> Run:
-    """A TREC run. The rank column is not read: the order is that of the scores, as in trec_eval.
+    """A TREC run, as `run_and_notes` reads it."""
+    return run_and_notes(path)[0]
+
+
+def run_and_notes(path: Path) -> tuple[Run, tuple[str, ...]]:
+    """A TREC run. The order is that of the scores, as in trec_eval; where the ranks say another, a note counts it.
 
     Where tabs part the columns, ids may hold spaces. Raises InputError for a broken line, a score that is no float32,
     and a document named twice for a query.
     """
     found: dict[str, dict[str, float]] = {}
+    first: dict[str, tuple[float, float]] = {}  # by query, the lowest rank and, with a minus, its best score
     for at, (number, line) in enumerate(read_lines(path, "run")):
         fields = line.split("\t") if line.count("\t") >= _RUN - 2 else _columns(line)
         if at == 0 and _is_run_header(fields):
@@ -84,10 +91,14 @@ def read_run(path: Path) -> Run:
             raise InputError(
                 "run", f"{path}, line {number} names {document!r} twice for {query!r}", "keep one of them"
             )
-        row[document] = float(fields[4])
+        row[document] = score = float(fields[4])
+        if _is_number(fields[3]):
+            first[query] = min(first.get(query, (math.inf, math.inf)), (float(fields[3]), -score))
     if not found:
         raise InputError("run", f"{path} is empty", _RUN_FORM)
-    return found
+    others = sum(-score < max(found[query].values()) for query, (_, score) in first.items())
+    note = f"run: in {others} of {len(found)} queries the ranks say another order than the scores; the scores count"
+    return found, ((f"{note}, as in trec_eval",) if others else ())
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:

@@ -228,7 +228,7 @@ def test_a_misspelling_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["n", "temperature", "text", "documents_url", "query_id", "topics", "kwargs"]
+    "name", ["n", "mode", "top_p", "temperature", "text", "documents_url", "query_id", "topics", "kwargs"]
 )
 def test_another_word_is_no_misspelling(name: str) -> None:
     found = DIALECTS["cohere-v1"].parse({"query": "q", "documents": ["a"], name: 1})

@@ -52,6 +52,8 @@ REFUSED = {
 _OF_A_TEMPLATE = frozenset({"instruction", "instruct", "enable_thinking", "thinking"})
 _NOTHING = (None, False, 0, "", "false", "0")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_OTHER_WORDS = frozenset({"mode", "text", "item", "top_p"})
+"""One letter away from a name that is read, and names of their own."""
 _SHORT = 3  # letters: in shorter names one letter more or less is another word
 _MOST_NAMED = 8
 
@@ -95,7 +97,7 @@ def _asks_for_nothing(value: object) -> bool:
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
     """The name that was probably meant: other case or separators, or one letter less, more, other or exchanged."""
-    if not _PLAIN_NAME.fullmatch(name):
+    if not _PLAIN_NAME.fullmatch(name) or name in _OTHER_WORDS:
         return None
     flat = _flat(name)
     for each in known:
