@@ -1,7 +1,8 @@
 """Put a trained folder into the package: ``python -m training.package --model FOLDER``.
 
 FOLDER, from training.export, becomes ``data/builtin-checkpoint`` of the package as it is, and ``data/builtin`` is made
-of it by yesrank's own converters: int8 for OpenVINO, and one ONNX file for the web page, in one folder.
+of it by yesrank's own converters: int8 for OpenVINO, and one ONNX file for the web page, in one folder. There are
+recipes for both, since the wheel leaves them out.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from yesrank.checkpoint import Checkpoint
 from yesrank.convert import convert, convert_onnx
+from yesrank.convert.recipe import written
 from yesrank.manifest import FILE, Manifest, read_manifest, write_manifest
+from yesrank.models.builtin import RECIPES
 
 DATA = Path(__file__).parent.parent / "src" / "yesrank" / "data"
 NAME = "yesrank-builtin-3"  # in the manifests, whatever FOLDER is called: mteb and reports show it
@@ -36,6 +40,15 @@ def merge(openvino: Path, onnx: Path) -> None:
     write_manifest(openvino, replace(one, files={**one.files, **other.files}, onnx=other.onnx))
 
 
+def write_recipes(folder: Path, source: Path) -> None:
+    """For the large files, which are made of the checkpoint."""
+    checkpoint = Checkpoint(source)
+    (folder / RECIPES).mkdir(exist_ok=True)
+    for name in ("openvino_model.bin", f"onnx/model_{VARIANT}.onnx"):
+        recipe = folder / RECIPES / f"{Path(name).name}.recipe"
+        recipe.write_bytes(written((folder / name).read_bytes(), checkpoint))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True)
@@ -50,6 +63,7 @@ def main() -> None:
         convert(source, openvino, weights="int8")
         convert_onnx(source, onnx, variants=(VARIANT,))
         merge(openvino, onnx)
+        write_recipes(openvino, source)
         for folder, place in ((source, checkpoint), (openvino, target)):
             shutil.rmtree(place, ignore_errors=True)
             folder.rename(place)

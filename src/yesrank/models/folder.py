@@ -1,7 +1,6 @@
 """What a model folder holds: its manifest where it has one, what can be derived where it has none."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -10,6 +9,7 @@ from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.manifest import Manifest, check_files, read_manifest, without_absent_variants
+from yesrank.models import builtin
 from yesrank.models.integrity import check_beside
 from yesrank.prompt import Template, template_named
 from yesrank.qwen3 import Qwen3Config
@@ -44,13 +44,13 @@ class ModelFolder:
 
 
 def builtin_folder() -> Path:
-    """The small model that comes with the package."""
-    return Path(str(files("yesrank"))) / "data" / "builtin"
+    """The small model that comes with the package. Raises as models.builtin.model_folder."""
+    return builtin.model_folder()
 
 
 def builtin_checkpoint() -> Path:
     """The same model before any conversion: a plain Hugging Face folder."""
-    return builtin_folder().with_name("builtin-checkpoint")
+    return builtin.checkpoint_folder()
 
 
 def open_model(model: str | Path | None = None) -> ModelFolder:
