@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from yesrank import qwen3
 from yesrank.errors import CheckpointError, ModelNotFound, UnsupportedModel
+from yesrank.filekinds import in_place_of
 from yesrank.qwen3 import Qwen3Config
 from yesrank.types import FloatArray
 
@@ -19,6 +20,7 @@ Tensor = npt.NDArray[Any]
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _DTYPES = ("BF16", "F16", "F32")
+_QUANTISED = (".qweight", ".qzeros", ".weight_packed")  # of GPTQ, AWQ and compressed-tensors
 _AGAIN = "download the file again"
 
 
@@ -93,6 +95,8 @@ class Checkpoint:
             except FileNotFoundError:
                 raise CheckpointError(f"{path} is missing", f"download {file} into {self.folder}") from None
             except (SafetensorError, OSError) as error:
+                if found := in_place_of(path):
+                    raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
                 raise CheckpointError(f"{path} is truncated or corrupt: {error}", _AGAIN) from error
         return self._files[file]
 
@@ -112,6 +116,8 @@ class Checkpoint:
     def _check_shapes(self) -> None:
         expected = qwen3.tensors(self.config)
         missing = [name for name in expected if name not in self._place]
+        if missing and any(name.endswith(_QUANTISED) for name in self._place):
+            raise qwen3.quantised_already()
         if missing:
             raise CheckpointError(
                 f"{len(missing)} tensors are missing, the first is {missing[0]}",
@@ -125,16 +131,16 @@ class Checkpoint:
                 )
             dtype = self._slice(name).get_dtype()
             if dtype not in _DTYPES:
-                raise UnsupportedModel(
-                    f"{name} is {dtype}; the checkpoint must be BF16, F16 or F32, not quantised"
-                )
+                raise qwen3.quantised_already(dtype)
 
 
 def _read_index(path: Path) -> dict[str, str]:
     try:
-        weights = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        weights = json.loads(path.read_bytes())["weight_map"]
         return {str(name): str(file) for name, file in weights.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        if found := in_place_of(path):
+            raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
         raise CheckpointError(f"{path} cannot be read: {error}", _AGAIN) from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yesrank.errors import CheckpointError, UnsupportedModel
+from yesrank.filekinds import in_place_of
 
 EMBEDDING = "model.embed_tokens.weight"
 FINAL_NORM = "model.norm.weight"
@@ -68,12 +69,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     """folder/config.json as a dict. Raises CheckpointError where it is missing or not a JSON object."""
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_bytes())  # UTF-8, or UTF-16 as some shells save it
     except FileNotFoundError:
         raise CheckpointError(
             f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint"
         ) from None
     except (OSError, ValueError) as error:
+        if found := in_place_of(path):
+            raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
         raise CheckpointError(f"{path} cannot be read: {error}", "download config.json again") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is not a JSON object", "download config.json again")
@@ -135,7 +138,9 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
                 f"config.json is of a {name}; yesrank reads the original language model (Qwen3ForCausalLM)",
                 "download the checkpoint that it was made from, for example Qwen/Qwen3-Reranker-0.6B",
             )
-    for key in ("attention_bias", "use_sliding_window", "quantization_config"):
+    if quantised := config.get("quantization_config"):
+        raise quantised_already(quantised.get("quant_method") if isinstance(quantised, dict) else None)
+    for key in ("attention_bias", "use_sliding_window"):
         if config.get(key):
             raise UnsupportedModel(
                 f"config.json sets {key}, which the published Qwen3 retrieval models do not"
@@ -144,6 +149,15 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
         raise UnsupportedModel(
             f"config.json asks for the activation {config['hidden_act']!r}; Qwen3 has silu"
         )
+
+
+def quantised_already(method: object = None) -> UnsupportedModel:
+    """The error for a checkpoint whose weights were quantised by another program."""
+    name = f" ({str(method).upper()})" if method else ""
+    return UnsupportedModel(
+        f"the checkpoint's weights are quantised already{name}; what it was made from is needed",
+        "take the original, such as Qwen/Qwen3-Reranker-0.6B, which --weights int8 or int4 makes as small",
+    )
 
 
 def _rope_theta(config: dict[str, Any]) -> float:

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from tokenizers import Tokenizer
 
 from yesrank.errors import InputError, ModelError
+from yesrank.filekinds import in_place_of
 from yesrank.prompt import Frame, document_piece
 from yesrank.types import Ids, Prompt
 
@@ -44,7 +45,10 @@ class PromptEncoder:
         """The encoder of a model folder. Raises ModelError where tokenizer.json is missing or broken."""
         path = folder / "tokenizer.json"
         try:
-            return cls(path.read_text(encoding="utf-8"))
+            data = path.read_bytes()
+            if found := in_place_of(path):
+                raise ModelError(f"{path} is {found[0]}", found[1])
+            return cls(data.decode(json.detect_encoding(data)))
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(
                 f"{folder} has no readable tokenizer.json: {error}",

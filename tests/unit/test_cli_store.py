@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from yesrank import Reranker
 from yesrank.cli.main import app
-from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace
+from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace, YesrankError
 from yesrank.store import Store, intake, pending
 from yesrank.store.blobs import Blob
 from yesrank.store.hub import _check_space
@@ -260,3 +260,26 @@ def test_a_full_disk_is_found_before_the_download_and_named_after_it(
         raise OSError(28, "No space left on device")
     with pytest.raises(ZeroDivisionError), explaining("a/b"):
         _ = 1 // 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ("rerank", "q", "d", "--model", "Qwen/Qwen3-Reranker-0.6B"),
+            "yesrank pull Qwen/Qwen3-Reranker-0.6B",
+        ),
+        (("inspect", "https://huggingface.co/acme/tiny"), "yesrank pull acme/tiny"),
+        (("verify", "https://huggingface.co/acme/tiny"), "yesrank pull acme/tiny"),
+        (("convert", "acme/tiny", "out"), "yesrank pull acme/tiny"),
+        (("convert", "https://huggingface.co/acme/tiny", "out"), "yesrank pull acme/tiny"),
+        (("pull", "Qwen3-Reranker-0.6B"), "yesrank pull Qwen/Qwen3-Reranker-0.6B"),
+        (("pull", "https://example.org/x"), "https://huggingface.co/OWNER/NAME"),
+        (("pull", "."), "yesrank add NAME --model-path ."),
+        (("pull", "https://huggingface.co/acme/tiny/tree/v1", "--revision", "v2"), "leave --revision out"),
+    ],
+)
+def test_what_is_no_folder_leads_to_pull(arguments: tuple[str, ...], hint: str) -> None:
+    error = invoke(*arguments).exception
+    assert isinstance(error, YesrankError)
+    assert hint in str(error.hint)

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "types", "telemetry"),
+    ("errors", "types", "telemetry", "filekinds"),
     ("qwen3", "checkpoint", "manifest", "claims", "prompt", "documents"),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),

@@ -11,7 +11,7 @@ import typer
 
 from yesrank.cli import output
 from yesrank.cli.options import JsonOption, TemplateName, Weights
-from yesrank.errors import InputError
+from yesrank.errors import InputError, ModelNotFound
 
 
 class Format(StrEnum):
@@ -110,8 +110,17 @@ def convert(
 
 def _checkpoint(source: Path) -> Path:
     from yesrank.models.folder import builtin_checkpoint
+    from yesrank.store.resolve import HUB_ID, from_address
 
-    return builtin_checkpoint() if str(source) == "builtin" and not source.exists() else source
+    if str(source) == "builtin" and not source.exists():
+        return builtin_checkpoint()
+    there, _ = from_address(str(source))
+    if HUB_ID.fullmatch(there) and not source.exists():
+        raise ModelNotFound(
+            f"there is no folder {source}",
+            f"check the path; or, to download and convert it in one step: yesrank pull {there}",
+        )
+    return source
 
 
 def _refuse(options: dict[str, Any], format: Format) -> None:

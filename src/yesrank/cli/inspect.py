@@ -12,11 +12,10 @@ from rich.text import Text
 from yesrank.cli import output
 from yesrank.cli.options import FolderArgument, JsonOption
 from yesrank.errors import ModelError, YesrankError
+from yesrank.filekinds import in_place_of
 
 if TYPE_CHECKING:
     from yesrank.engine.onnx.describe import Description
-
-_POINTER = b"version https://git-lfs"
 
 
 def inspect(
@@ -60,8 +59,8 @@ def file_problems(folder: Path, files: dict[str, int]) -> list[str]:
         f"{name} is empty: an unfinished conversion or download" for name, size in files.items() if not size
     ]
     for name, size in files.items():
-        if 0 < size < 1000 and (folder / name).read_bytes().startswith(_POINTER):
-            problems.append(f"{name} is a Git LFS pointer, not the file: run git lfs pull, or download it")
+        if size and (found := in_place_of(folder / name)):
+            problems.append(f"{name} is {found[0]}: {found[1]}")
     if files.get("openvino_model.xml"):
         problems += _ir_problems(folder)
     # a file that is empty or a pointer was told above

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from yesrank.documents.passages import bad
 from yesrank.errors import InputError
+from yesrank.filekinds import PAGE, POINTER, kind_of
 
 _MARKS = (  # the longer mark first: UTF-32's begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -20,26 +21,24 @@ STANDARD_INPUT = "standard input"
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
 _PANDOC = "make text of it first: pandoc -t markdown {} -o documents.md"
 _UNPACK = "unpack it first: TOOL {} | yesrank rerank QUERY -"
-_KNOWN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
-    (re.compile(rb"\s*%PDF-\d"), "a PDF file", "make text of it first: pdftotext {} documents.txt"),
-    (re.compile(rb"\{\\rtf\d"), "an RTF file", _PANDOC),
-    (re.compile(rb"\xd0\xcf\x11\xe0"), "an old Office file", "save it as text, CSV or .docx first"),
-    (re.compile(rb"PAR1.*PAR1\Z", re.DOTALL), "a Parquet file", "write it as JSONL or CSV first"),
-    (re.compile(rb"SQLite format 3\0"), "a SQLite database", "write its texts as JSONL or CSV first"),
-    (re.compile(rb"\x1f\x8b"), "packed with gzip", _UNPACK.replace("TOOL", "gzip -dc")),
-    (re.compile(rb"BZh\d1AY&SY"), "packed with bzip2", _UNPACK.replace("TOOL", "bzip2 -dc")),
-    (re.compile(rb"\xfd7zXZ\0"), "packed with xz", _UNPACK.replace("TOOL", "xz -dc")),
-    (re.compile(rb"\x28\xb5\x2f\xfd"), "packed with Zstandard", _UNPACK.replace("TOOL", "zstd -dc")),
-    (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*", re.DOTALL), "a picture",
-     "make text of it first, for example with: tesseract {} documents"),
-    (re.compile(rb"version https://git-lfs\.github\.com/spec/"), "a Git LFS pointer, not the file itself",
-     "fetch the file, where it lies: git lfs pull"),
-)  # fmt: skip
+_HINTS = {
+    "a PDF file": "make text of it first: pdftotext {} documents.txt",
+    "an RTF file": _PANDOC,
+    "an old Office file": "save it as text, CSV or .docx first",
+    "a Parquet file": "write it as JSONL or CSV first",
+    "a SQLite database": "write its texts as JSONL or CSV first",
+    "packed with gzip": _UNPACK.replace("TOOL", "gzip -dc"),
+    "packed with bzip2": _UNPACK.replace("TOOL", "bzip2 -dc"),
+    "packed with xz": _UNPACK.replace("TOOL", "xz -dc"),
+    "packed with Zstandard": _UNPACK.replace("TOOL", "zstd -dc"),
+    "a picture": "make text of it first, for example with: tesseract {} documents",
+    POINTER: "fetch the file, where it lies: git lfs pull",
+    PAGE: f"{_PANDOC}; or --format text to rank its source",
+}
 _PACKED = ((b"word/", "a Word document", _PANDOC), (b"xl/", "an Excel file", "save it as CSV first"),
            (b"ppt/", "a PowerPoint file", "save it as text first"),
            (b"application/vnd.oasis", "an OpenDocument file", _PANDOC),
            (b"application/epub", "an EPUB book", _PANDOC))  # fmt: skip
-_HTML = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 _SAVE = "save it as UTF-8, or: iconv -f {} -t UTF-8"
 
 
@@ -64,15 +63,12 @@ def text_of(data: bytes, name: str, *, html: bool = False) -> str:
 
 def _refuse_other_formats(data: bytes, name: str, *, html: bool) -> None:
     shown = "FILE" if name == STANDARD_INPUT else shlex.quote(name)
-    for start, what, hint in _KNOWN:
-        if start.match(data):
-            raise bad(f"{name} is {what}", hint.replace("{}", shown))
-    if data.startswith(b"PK\x03\x04"):
+    what = kind_of(data)
+    if what == "a ZIP archive":
         raise _packed(data, name, shown)
-    if not html and _HTML.match(data[:_HEAD]):
-        raise bad(
-            f"{name} is a web page", f"{_PANDOC.replace('{}', shown)}; or --format text to rank its source"
-        )
+    hint = _HINTS.get(what or "")
+    if what is not None and hint is not None and not (html and what == PAGE):
+        raise bad(f"{name} is {what}", hint.replace("{}", shown))
     if b"\0" in data:
         raise _binary(data, name)
 

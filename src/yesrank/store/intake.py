@@ -122,6 +122,8 @@ def _address(model: str, revision: str | None) -> tuple[str, str | None]:
 def _what_is_wanted(given: str) -> str:
     if is_folder(Path(given).expanduser()):
         return f"to take in a folder: yesrank add NAME --model-path {given}"
+    if given.lower().startswith("qwen3-") and "/" not in given:
+        return f"it has an owner as well: yesrank pull Qwen/{given}"
     return "write OWNER/NAME, or the address of its page: https://huggingface.co/OWNER/NAME"
 
 

@@ -35,3 +35,11 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def is_file(path: Path) -> bool:
+    """As is_folder, of a file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

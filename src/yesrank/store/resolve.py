@@ -6,13 +6,13 @@ from pathlib import Path
 
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
-from yesrank.store.places import is_folder
+from yesrank.store.places import is_file, is_folder
 from yesrank.store.store import Store, near
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 """owner/name, as on the Hugging Face hub."""
 _ADDRESS = re.compile(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/)([^/\s?#]+/[^/\s?#]+)(?:/tree/([^/\s?#]+))?[/?#]?\S*"
+    r"(?:https?:/{1,2})?(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/)([^/\s?#]+/[^/\s?#]+)(?:/tree/([^/\s?#]+))?[/?#]?\S*"
 )
 
 
@@ -73,6 +73,11 @@ def unnamed(path: Path) -> Entry:
 
 def not_found(model: str, store: Store) -> ModelNotFound:
     """The error for a name that is neither a folder nor stored."""
+    if is_file(Path(model).expanduser()):
+        return ModelNotFound(
+            f"{model} is a file, and a model is a folder",
+            f"give the folder that holds it: {Path(model).parent}",
+        )
     hint = near(model, store.list())
     there, _ = from_address(model)
     if HUB_ID.fullmatch(there):
@@ -80,7 +85,7 @@ def not_found(model: str, store: Store) -> ModelNotFound:
     elif _is_path(model):
         hint = "to make one: yesrank convert CHECKPOINT FOLDER"
         return ModelNotFound(f"there is no model folder {model}", f"check the path; {hint}")
-    elif "://" in model:
+    elif ":/" in model:
         hint = f"models are folders, or ids of the Hugging Face hub: yesrank pull OWNER/NAME; {hint}"
     return ModelNotFound(f"there is no folder {model}, and no stored model has that name", hint)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yesrank.errors import InputError, ModelError, ModelNotFound
+from yesrank.filekinds import in_place_of
 
 SUFFIXES: Mapping[str, str] = {
     "int8": "_int8",
@@ -89,9 +90,15 @@ def variant_file(folder: Path, variant: str | None) -> OnnxFile:
             f"{chosen.path} is empty (0 bytes): the export or download that wrote it did not finish",
             "convert or download the model again",
         )
+    for path in (chosen.path, *_data(chosen.path)):
+        if found_there := in_place_of(path):
+            raise ModelError(f"{path} is {found_there[0]}", found_there[1])
     return chosen
 
 
+def _data(graph: Path) -> list[Path]:
+    return [each for pattern in data_patterns(graph.name) for each in graph.parent.glob(pattern)]
+
+
 def _bytes(path: Path) -> int:
-    data = [each for pattern in data_patterns(path.name) for each in path.parent.glob(pattern)]
-    return sum(each.stat().st_size for each in (path, *data) if each.is_file())
+    return sum(each.stat().st_size for each in (path, *_data(path)) if each.is_file())

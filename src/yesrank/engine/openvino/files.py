@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from yesrank.errors import ModelError, ModelNotFound
+from yesrank.filekinds import in_place_of
 
 XML, BIN = "openvino_model.xml", "openvino_model.bin"
 _CONSTANT = re.compile(rb'offset="(\d+)"[^>]*?size="(\d+)"|size="(\d+)"[^>]*?offset="(\d+)"')
@@ -20,6 +21,8 @@ def check_ir(folder: Path) -> tuple[Path, Path]:
             )
         if path.stat().st_size == 0:
             raise ModelError(f"{path} is empty (0 bytes): the export that wrote it did not finish", _AGAIN)
+        if other := in_place_of(path):
+            raise ModelError(f"{path} is {other[0]}", other[1])
     text = xml.read_bytes()
     if not text.rstrip().endswith(b"</net>"):
         raise ModelError(f"{xml} is cut short: it does not end in </net>", _AGAIN)
