@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from yesrank.models import reranker
-from yesrank.store.entry import builtin_entry
+from yesrank.store.entry import ENGINES, builtin_entry
 from yesrank.store.resolve import resolve
 
 
@@ -39,7 +39,7 @@ class Reranker(reranker.Reranker):
         found = builtin_entry() if model is None else resolve(model, note=_warn)
         asked = {"device": device, "precision": precision, "instruction": instruction, "template": template}
         entry = found.overridden(**asked, max_length=max_length)
-        if engine != "reference":  # which no name is stored with, and which has no variants
+        if engine in (None, *ENGINES):  # not reference, which no name is stored with and which has no variants
             entry = entry.overridden(engine=engine, variant=variant)
             engine, variant = entry.engine, entry.variant
         super().__init__(
