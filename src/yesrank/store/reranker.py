@@ -39,7 +39,8 @@ class Reranker(reranker.Reranker):
         found = builtin_entry() if model is None else resolve(model, note=_warn)
         asked = {"device": device, "precision": precision, "instruction": instruction, "template": template}
         entry = found.overridden(**asked, max_length=max_length)
-        if engine in (None, *ENGINES):  # not reference, which no name is stored with and which has no variants
+        # no name is stored with the engine reference, which has no variants
+        if engine in (None, *ENGINES):
             entry = entry.overridden(engine=engine, variant=variant)
             engine, variant = entry.engine, entry.variant
         super().__init__(

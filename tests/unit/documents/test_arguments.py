@@ -5,14 +5,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from yesrank.documents import Options, Reading, read
+from yesrank.documents.arguments import exists, looks_like_path
 from yesrank.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home"  # so that the folder above holds nothing else
+    home.mkdir()
+    monkeypatch.chdir(home)
     for name, content in {
         "notes/a.txt": "roof one\nroof two\n",
         "notes/b.txt": "roof three\n",
@@ -25,10 +30,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "my notes.txt": "a name with a space\n",
         "word": "a file without an ending\n",
     }.items():
-        path = tmp_path / name
+        path = home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    return tmp_path
+    return home
 
 
 def found(
@@ -153,3 +158,43 @@ def test_a_file_that_may_not_be_read(home: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises(InputError, match="word cannot be read: Permission denied"):
         found("word")
+
+
+_PARTS = st.sampled_from(
+    [
+        "notes",
+        "word",
+        "a.txt",
+        ".",
+        "..",
+        "~",
+        " ",
+        "roof",
+        ".md",
+        "\\",
+        "*",
+        "?",
+        "-",
+        "é",
+        "\0",
+        "\n",
+        ":",
+        "x://",
+    ]
+)
+
+
+@given(st.lists(st.lists(_PARTS, max_size=5).map("".join), max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_path_is_ever_ranked_as_its_own_name(home: Path, arguments: list[str]) -> None:
+    """Whatever the arguments: texts that are no paths, or what sources hold, or an error with a next step."""
+    try:
+        reading = found(*arguments)
+    except InputError as error:
+        assert error.hint
+        return
+    given_as_text = [each.text for each in reading.passages if each.source is None]
+    assert given_as_text in ([], arguments)
+    for text in given_as_text:
+        assert not exists(text)
+        assert not looks_like_path(text)
