@@ -8,6 +8,7 @@ import time
 import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
+from yesrank.serve import protocol
 from yesrank.serve.settings import Settings
 
 BODY = json.dumps({"query": "q", "documents": ["a", "b"]}).encode()
@@ -172,3 +173,14 @@ def test_the_end_does_not_wait_for_a_body_that_is_not_coming() -> None:
             server.app.state.server.should_exit = True
             assert client.recv(65536).startswith(b"HTTP/1.1 503")
             assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("files", [64, 128, 256, 1024, 65536])
+def test_connections_and_files_being_sent_leave_room_for_models(
+    monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    monkeypatch.setattr(protocol, "_open_files", lambda: files)
+    sent, connections = protocol.most_files_sent(), protocol.most_connections()
+    assert sent >= 4
+    assert connections >= files // 2
+    assert files - sent - connections >= min(64, files // 4)

@@ -108,15 +108,15 @@ _SCORED: dict[str, Any] = {
     "usage": {"prompt_tokens": 77, "total_tokens": 77},
 }
 _STATUSES = {
-    "400": "The body is not a JSON object in UTF-8",
+    "400": "The body is not a JSON object in UTF-8, or Host is not a name",
     "401": "The API key is missing or wrong",
-    "403": "A web page of another origin asked for it",
+    "403": "The server is not known by the name in Host, or a web page of another origin asked",
     "404": "No model has that name",
     "408": "The body did not arrive in time",
     "413": "The body, its documents or their text are too much for one request",
     "415": "The body is compressed",
     "422": "A field is missing or wrong; `field` names it",
-    "429": "The queue is full; Retry-After says when to try again",
+    "429": "The queue is full, or too many files are being sent; Retry-After says when to try again",
     "500": "The model failed on this request",
     "503": "A model is being loaded, or the server is ending; Retry-After says when to try again",
     "504": "The time for one request is over",
