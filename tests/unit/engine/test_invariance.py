@@ -8,19 +8,22 @@ from yesrank.engine.openvino import open_engine
 
 
 @pytest.mark.parametrize(
-    ("weights", "precision", "shared"),
+    ("weights", "precision", "shared", "paging"),
     [
-        ("bf16", "f32", 78),
-        ("bf16", "bf16", 78),
-        ("int8", "int8", 0),
-        ("int8", "int8", 78),
-        ("int8", "int8", 96),
+        ("bf16", "f32", 78, True),
+        ("bf16", "bf16", 78, True),
+        ("int8", "int8", 0, True),
+        ("int8", "int8", 78, True),
+        ("int8", "int8", 96, True),
+        ("int8", "w8a8", 78, True),
+        ("bf16", "f32", 78, False),
+        ("int8", "int8", 78, False),
     ],
 )
-def test_a_row_depends_on_its_own_prompt_only(folders, weights, precision, shared) -> None:
+def test_a_row_depends_on_its_own_prompt_only(folders, weights, precision, shared, paging) -> None:
     """Bit for bit: alone or in company, its prefix known or not, wherever calls are cut."""
-    fresh = lambda: open_engine(folders[weights], precision=precision)  # noqa: E731
-    prompts = request(3, shared, [2, 9, 40, 137, 700, 12, 33, 768, 769])
+    fresh = lambda: open_engine(folders[weights], precision=precision, paged=paging)  # noqa: E731
+    prompts = request(3, shared, [2 if paging else 8, 9, 40, 137, 700, 12, 33, 768, 769])
     company = request(4, 50, [3, 5, 200, 90])
     first = fresh().encode(prompts)
     engine = fresh()
