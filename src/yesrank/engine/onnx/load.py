@@ -9,6 +9,7 @@ from yesrank.engine.onnx.files import variant_file
 from yesrank.engine.onnx.graph import decoder
 from yesrank.engine.onnx.providers import open_session
 from yesrank.engine.onnx.skim import skim
+from yesrank.engine.onnx.weights import what_stays
 from yesrank.errors import UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
 from yesrank.types import EngineInfo, Prompt
@@ -34,7 +35,9 @@ def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None
     # OpenVINO and onnxruntime's int8 kernels both set up the AMX tiles of the thread that calls them, and onnxruntime
     # trusts that they are still as it left them: on one thread, the second of the two ends the process (SIGILL)
     worker = ThreadPoolExecutor(1, thread_name_prefix="yesrank-onnx")
-    session = worker.submit(open_session, graph.model, graph.base, device).result()
+    session = worker.submit(
+        open_session, graph.model, graph.base, device, what_stays(graph.model, graph.base)
+    ).result()
     info = EngineInfo(
         engine="onnx",
         device=device,

@@ -1,9 +1,10 @@
 """Devices by name -> onnxruntime's execution providers, and a session on one."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import psutil
@@ -26,10 +27,27 @@ _CPU = "CPUExecutionProvider"
 _QUIET = 3  # errors only
 
 
-def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.InferenceSession:
+class _Session(ort.InferenceSession):  # type: ignore[misc]
+    """Keeps the arrays alive that it reads."""
+
+    def __init__(
+        self,
+        model: bytes,
+        options: ort.SessionOptions,
+        providers: Sequence[tuple[str, dict[str, str]]],
+        own: Mapping[str, np.ndarray],
+    ) -> None:
+        self._own = own
+        super().__init__(model, options, providers=providers)
+
+
+def open_session(
+    model: onnx.ModelProto, base: Path, device: str, own: Mapping[str, np.ndarray]
+) -> ort.InferenceSession:
     """A session over a graph whose weights lie in files named from `base`. device: such as CPU, CUDA or CUDA:1.
 
-    Raises EngineError for a device that is unknown or absent, ModelError for a graph that it cannot run.
+    own: tensors by name that are in memory; onnxruntime maps the others from their files. Raises EngineError for a
+    device that is unknown or absent, ModelError for a graph that it cannot run.
     """
     providers = [provider_of(device)]
     options = ort.SessionOptions()
@@ -38,8 +56,10 @@ def open_session(model: onnx.ModelProto, base: Path, device: str) -> ort.Inferen
     options.enable_mem_pattern = False  # one pattern would be kept for each length of a prompt
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base))
+    values = [ort.OrtValue.ortvalue_from_numpy(array) for array in own.values()]
+    options.add_external_initializers([*own], values)
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=providers)
+        session = _Session(model.SerializeToString(), options, providers, own)
     except Exception as error:  # onnxruntime's errors have no common base below it
         raise ModelError(
             f"onnxruntime {ort.__version__} cannot run this variant on {device}: {_first_line(error)}",

@@ -124,6 +124,27 @@ READERS: Mapping[str, RowReader] = {
     "MatMulNBits": nbits_rows,
 }
 """Products with a weight, by their operator."""
+_NUMPYS_OWN = {
+    getattr(onnx.TensorProto, name)
+    for name in ("FLOAT", "FLOAT16", "INT8", "UINT8", "INT32", "INT64", "BOOL")
+}
+"""Element types that numpy has, and not only onnx's extensions of it."""
+
+
+def what_stays(model: onnx.ModelProto, base: Path) -> dict[str, np.ndarray]:
+    """In memory, the tensors that are read at each call: embedding, norms, scales; not the matrices of products.
+
+    onnxruntime maps all from their files and lets go of a matrix when it has packed it. The others it reads for as long
+    as the session lives, and a file that is truncated meanwhile would end the whole process (SIGBUS).
+    """
+    packed = {node.input[1] for node in model.graph.node if node.op_type in READERS}
+    tensors = {each.name: each for each in model.graph.initializer}
+    weights = Weights(tensors, {}, base)
+    return {
+        name: np.array(weights.read(name))
+        for name, each in tensors.items()
+        if is_external(each) and name not in packed and each.data_type in _NUMPYS_OWN
+    }
 
 
 def _unpacked(packed: np.ndarray, bits: int) -> FloatArray:

@@ -47,6 +47,7 @@ def open_engine(
     rows = _prepare(model, paged=paged)
     if chosen == "bf16" and device == "CPU":
         passes.use_bf16_matrices(model)
+    passes.own_what_stays(model)
     arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
     compiled = _compile(core, model, device, arithmetic, int8=chosen == "w8a8")
     info = EngineInfo(

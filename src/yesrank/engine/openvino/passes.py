@@ -92,6 +92,25 @@ def use_bf16_matrices(model: Model) -> None:
             _replace(matmul, weight)
 
 
+def own_what_stays(model: Model) -> None:
+    """Every constant that is read at each call gets memory of its own: embedding, norms, scales; not the matrices.
+
+    What was read from an IR is mapped from its file. A matrix is packed at its first call and not read again, so its
+    pages may go; the others are read for as long as the model runs, and a file that is truncated meanwhile would end
+    the whole process (SIGBUS), one that is rewritten would change scores without a word.
+    """
+    packed = {
+        _root(node.input_value(1)).get_friendly_name()
+        for node in model.get_ops()
+        if node.get_type_name() == "MatMul" and weights.is_weight(node.input_value(1))
+    }
+    for node in model.get_ops():
+        if node.get_type_name() == "Constant" and node.get_friendly_name() not in packed:
+            own = ov.op.Constant(node.get_tensor_view(), shared_memory=False)
+            own.set_friendly_name(node.get_friendly_name())
+            node.output(0).replace(own.output(0))
+
+
 def layer_outputs(model: Model) -> None:
     """Replaces the results by the residual stream after the embedding and after each layer, [B, L, D] each."""
     adds = list(_residual_adds(model))
@@ -102,6 +121,14 @@ def layer_outputs(model: Model) -> None:
         result = ops.result(output)
         result.output(0).set_names({f"layer_{index}"})
         model.add_results([result])
+
+
+def _root(output: Output) -> Node:
+    """The constant that a weight is computed from."""
+    node = output.get_node()
+    while node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return node
 
 
 def _as_bf16(output: Output) -> Node:
