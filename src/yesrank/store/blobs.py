@@ -5,6 +5,7 @@ the cache, and the next run asks for the rest (Range). A finished file takes its
 huggingface_hub, and other programs that use the cache, find it as if they had fetched it.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ def fetch(blob: Blob, progress: Callable[[int], None]) -> None:
                 f"{blob.name} is not the file that the hub describes (its size or SHA-256 differs)",
                 "what was downloaded is deleted: run again; if it stays so, the hub or a proxy alters the file",
             )
+        with blob.partial.open("rb+") as file:  # or a power cut leaves the right name on another content
+            os.fsync(file.fileno())
         blob.partial.replace(blob.target)
 
 

@@ -109,6 +109,8 @@ def locked(path: Path) -> Iterator[None]:
             f"{path} has been locked by another process for {_WAIT:.0f} s",
             "wait for the other yesrank to end, and run again",
         ) from error
+    except NotImplementedError as error:  # filelock's, for a file system without locks
+        raise _unwritable(path, OSError(str(error))) from error
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
