@@ -22,7 +22,12 @@ from yesrank.engine.onnx import open_engine as open_onnx
 from yesrank.engine.openvino import open_engine as open_openvino
 from yesrank.types import Prompt
 
-OPENVINO = {"paged": dict(precision="f32"), "stateful": dict(precision="f32", paged=False), "auto": {}, "w8a8": dict(precision="w8a8")}
+OPENVINO = {
+    "paged": dict(precision="f32"),
+    "stateful": dict(precision="f32", paged=False),
+    "auto": {},
+    "w8a8": dict(precision="w8a8"),
+}
 
 
 def prompts(seed):
