@@ -43,10 +43,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def run(wheel: Path, home: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+def run(wheel: Path, home: Path, *arguments: str, code: str = MAIN, **variables: str) -> tuple[int, str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "YESRANK_"))}
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments],
+        [sys.executable, "-c", code, *arguments],
         env={**kept, "PYTHONPATH": str(wheel), "HOME": str(home), "LOCALAPPDATA": str(home), **variables},
         capture_output=True,
         text=True,
@@ -137,6 +137,17 @@ class TestInstalled:
         assert {out for out, _ in told} == {told[0][0]}, told
         folder = Path(told[0][0].strip())
         assert [path for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+    def test_where_openvino_and_onnx_are_not_installed_the_files_are_the_same(
+        self, wheel: Path, tmp_path: Path
+    ) -> None:
+        """No library that writes such files is asked."""
+        blocked = "import sys; sys.modules.update(dict.fromkeys(('openvino', 'onnx', 'onnxruntime'))); "
+        code = f"{blocked}from yesrank.models.folder import builtin_folder; print(builtin_folder())"
+        done, out, error = run(wheel, tmp_path, code=code)
+        assert done == 0, error
+        for name in FILES:
+            assert (Path(out.strip()) / name).read_bytes() == (SHIPPED / name).read_bytes()
 
     def test_convert_takes_its_checkpoint(self, wheel: Path, tmp_path: Path) -> None:
         code, _, error = run(wheel, tmp_path, "convert", "builtin", str(tmp_path / "model"))
