@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench bench-serve clean
+.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ bench: $(PARITY_VENV)/.ready ## compare speed with other engines (see benchmarks
 
 bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload
 	$(BIN)/python benchmarks/serve.py
+
+bench-memory: $(VENV)/.dev ## resident memory of each engine over 10,000 requests of random lengths
+	$(BIN)/python benchmarks/memory.py
 
 clean: ## remove the environments and caches
 	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

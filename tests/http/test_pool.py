@@ -1,6 +1,7 @@
 """The pool with stand-ins for models: loading, sharing a load, failures, unloading, memory, tokenising."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from fake_models import Clock, FakeScorer, Recorder, run
 
+from yesrank.engine.bounds import FREE_BYTES, KERNEL_BYTES, PREFIX_BYTES
 from yesrank.errors import (
     DeviceMissing,
     Draining,
@@ -21,6 +23,7 @@ from yesrank.errors import (
     ModelNotFound,
     ModelUnavailable,
 )
+from yesrank.randomweights import PRESETS, config_json
 from yesrank.serve.memory import available_memory, needed_memory
 from yesrank.serve.observe import State
 from yesrank.serve.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
@@ -424,6 +427,17 @@ def test_an_estimate_of_memory(folder_of_weights: Path) -> None:
     assert needed_memory(folder_of_weights, "bf16") == base + 10_000
     assert needed_memory(folder_of_weights / "nothing") == 0
     assert available_memory() > 0
+
+
+def test_the_estimate_holds_what_engines_may_keep(tmp_path: Path) -> None:
+    """Prefixes, free blocks, kernels and one call; larger for larger layers, of which the cache's part is bounded."""
+    sizes = {}
+    for preset in ("tiny", "0.6b", "8b"):
+        (tmp_path / "config.json").write_text(json.dumps(config_json(PRESETS[preset])), encoding="utf-8")
+        (tmp_path / "openvino_model.bin").write_bytes(bytes(5000))
+        sizes[preset] = needed_memory(tmp_path) - 5000
+    assert sizes["tiny"] < 400e6
+    assert PREFIX_BYTES + FREE_BYTES + KERNEL_BYTES < sizes["0.6b"] < sizes["8b"] < 1e9
 
 
 @pytest.fixture

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import psutil
 
+from yesrank.engine.bounds import FREE_BLOCKS, FREE_BYTES, KERNEL_BYTES, PREFIX_BYTES
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError
 from yesrank.manifest import read_manifest
+from yesrank.qwen3 import Qwen3Config
 
 _CGROUP = Path("/sys/fs/cgroup")
-_OVERHEAD = 300 << 20  # cache and scratch of a running model of the smaller kind
+_PROCESS = 100 << 20  # libraries, and what they hold for a loaded model
+_BLOCK_TOKENS = 32  # of the KV cache, float32 at the most
+_CALL_TOKENS = 1024  # the largest call of any engine
 # (weights in the folder, precision asked for) -> growth at load, where the weights are unpacked
 _UNPACKED: Mapping[tuple[str, str], float] = {
     ("int8", "bf16"): 2.0,
@@ -36,21 +40,34 @@ def available_memory() -> int:
 def needed_memory(
     folder: Path, precision: str = "auto", *, engine: str | None = None, variant: str | None = None
 ) -> int:
-    """An estimate of the bytes that a loaded model takes: its weights as they will be held, and an allowance.
+    """An estimate of the bytes that a model takes in use: weights as they will be held, and what its engine may keep.
 
+    A prompt so long that its keys and values exceed the cache's bound takes more while it runs.
     0 for a folder that cannot be read or holds no weights: loading it says why.
     """
     files = variants_of(folder)
     if files and (engine == "onnx" or variant is not None or not (folder / "openvino_model.bin").exists()):
         found = next((file for file in files if variant in (None, file.variant)), None)
-        return int(_WIDENED.get(found.variant, 1.0) * found.bytes) + _OVERHEAD if found else 0
+        return int(_WIDENED.get(found.variant, 1.0) * found.bytes) + _in_use(folder) if found else 0
     try:
         sizes = [path.stat().st_size for path in folder.iterdir() if _is_weights(path)]
         manifest = read_manifest(folder)
     except (OSError, ModelError):
         return 0
     stored = manifest.weights if manifest is not None else "int8"
-    return int(_UNPACKED.get((stored, precision), 1.0) * sum(sizes)) + _OVERHEAD if sizes else 0
+    return int(_UNPACKED.get((stored, precision), 1.0) * sum(sizes)) + _in_use(folder) if sizes else 0
+
+
+def _in_use(folder: Path) -> int:
+    """What an engine holds besides the weights: see engine/bounds.py, and the activations of its largest call."""
+    kept = PREFIX_BYTES + KERNEL_BYTES + _PROCESS
+    try:
+        config = Qwen3Config.from_folder(folder)
+    except ModelError:
+        return kept + FREE_BYTES
+    block = 8 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * _BLOCK_TOKENS
+    widths = 4 * config.hidden_size + 3 * config.intermediate_size
+    return kept + min(FREE_BYTES, FREE_BLOCKS * block) + 4 * _CALL_TOKENS * widths
 
 
 def _is_weights(path: Path) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
+from yesrank.engine.bounds import PREFIX_BYTES
 from yesrank.engine.onnx.graph import HIDDEN, IDS, KEEP, MASK, POSITIONS, Decoder
 from yesrank.engine.prefixes import PrefixStates
 from yesrank.errors import EngineError
@@ -17,7 +18,6 @@ from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 State = list[Any]
 """Keys and values of all tokens so far: one OrtValue [1, KV heads, tokens, head size] for each past input."""
 
-PREFIX_BYTES = 256 << 20  # of prefixes that nobody asked to keep
 SCORES = 1 << 26  # attention scores of a call, float32 each: onnxruntime holds them all at once
 CALL_TOKENS = 1024
 SHRINK_TOKENS = 2048  # after a longer prompt the memory of its activations is given back

@@ -8,6 +8,8 @@ from yesrank.errors import DeviceMissing
 
 _CHOOSES = "AUTO"  # takes the first of its devices that is here
 _COMBINE = ("MULTI", "HETERO", "BATCH")  # need all of theirs
+VIRTUAL = (_CHOOSES, *_COMBINE)
+"""Names that stand for other devices."""
 _NEXT = "use one of these, or install the device's driver; yesrank doctor shows what is found"
 
 

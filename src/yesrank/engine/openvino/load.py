@@ -1,6 +1,6 @@
 """A folder with a stateful Qwen3 IR -> an engine. Ours, optimum-intel's: one loader for both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +8,12 @@ import numpy as np
 import openvino as ov
 
 from yesrank.engine.base import Engine, HeadRows, check_prompts
+from yesrank.engine.bounds import KERNELS
 from yesrank.engine.openvino import passes, weights
-from yesrank.engine.openvino.devices import real_device
+from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
 from yesrank.engine.openvino.int8 import use_int8
+from yesrank.engine.openvino.kernels import few_primitives
 from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
 from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
@@ -20,6 +22,7 @@ from yesrank.qwen3 import Qwen3Config
 from yesrank.types import EngineInfo, FloatArray, Prompt
 
 PRECISIONS = ("auto", "f32", "bf16", "int8", "w8a8")
+_EXACT = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}  # activations are never quantised behind the user's back
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
 
 
@@ -60,7 +63,7 @@ def open_engine(
         note=_note(chosen, compressed=compressed, paged=paged),
     )
     engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
-    with pages_released(data):  # the first call repacks the weights, so it is made here
+    with pages_released(data), few_primitives():  # the first call repacks the weights, so it is made here
         engine.encode([Prompt.of((0,))])
     return engine
 
@@ -122,21 +125,30 @@ def _read(core: ov.Core, xml: Path) -> ov.Model:
 def _compile(
     core: ov.Core, model: ov.Model, device: str, arithmetic: str, *, int8: bool = False
 ) -> ov.CompiledModel:
-    options: dict[str, object] = {}
-    if device == "CPU":
-        options = {
-            "INFERENCE_PRECISION_HINT": arithmetic,
-            "KV_CACHE_PRECISION": arithmetic,
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # never quantise activations behind the user's back
-        }
-    elif arithmetic == "f32":
-        options = {"INFERENCE_PRECISION_HINT": "f32"}
-    if int8:
-        options |= use_int8(core, model, device, arithmetic)
     try:
-        return core.compile_model(model, device, options)
+        with few_primitives():
+            rounding = use_int8(core, model, device, arithmetic) if int8 else _EXACT
+            if device.partition(":")[0] not in VIRTUAL:
+                return core.compile_model(model, device, _options(core, device, arithmetic, rounding))
+            for each in core.available_devices:  # not all that stand for others hand options on
+                core.set_property(each, _options(core, each, arithmetic, rounding))
+            return core.compile_model(model, device)
     except RuntimeError as error:
         raise EngineError(f"device {device} cannot run this model: {error}", "try --device CPU") from error
+
+
+def _options(
+    core: ov.Core, device: str, arithmetic: str, rounding: Mapping[str, object]
+) -> dict[str, object]:
+    """What one real device is asked for. rounding: options of how it rounds activations, where it knows them."""
+    known = core.get_property(device, "SUPPORTED_PROPERTIES")
+    options = {name: value for name, value in rounding.items() if name in known}
+    if device == "CPU":
+        options["KV_CACHE_PRECISION"] = arithmetic
+        options["CPU_RUNTIME_CACHE_CAPACITY"] = KERNELS
+    if device == "CPU" or arithmetic == "f32":
+        options["INFERENCE_PRECISION_HINT"] = arithmetic
+    return options
 
 
 def _has_bf16(core: ov.Core, device: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import openvino as ov
 
 from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
+from yesrank.engine.bounds import FREE_BLOCKS, FREE_BYTES, PREFIX_BYTES
 from yesrank.engine.openvino.batching import Span, calls
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
@@ -19,8 +20,6 @@ CALL_SEQUENCES = 64
 LEAST_ROWS = 8  # matrices of fewer run on other kernels, whose sums are rounded otherwise
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512
-FREE_BLOCKS = 192  # what calls of many short documents take; after longer ones the memory is given back
-PREFIX_BYTES = 128 << 20  # of prefixes that nobody asked to keep
 
 
 class PagedEngine:
@@ -148,7 +147,8 @@ class PagedEngine:
 
     def _give_back(self) -> None:
         """The memory of blocks that hold nothing, where it is more than usual."""
-        if self._request is not None and self._pool.touched - len(self._prefixes) > FREE_BLOCKS:
+        free = self._pool.touched - len(self._prefixes)
+        if self._request is not None and free > min(FREE_BLOCKS, FREE_BYTES // self._pool.block_bytes):
             self._pool.shrink()
             self._bind_cache()
 

@@ -7,6 +7,7 @@ import numpy as np
 import openvino as ov
 
 from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
+from yesrank.engine.bounds import PREFIX_BYTES
 from yesrank.engine.openvino.batching import padded_batches
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
 from yesrank.engine.prefixes import PrefixStates
@@ -14,7 +15,6 @@ from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 
 BATCH_TOKENS = 2048
-PREFIX_BYTES = 256 << 20  # of prefixes that nobody asked to keep
 
 State = list[ov.Tensor]
 """A copy of the model's variables, in the order of `query_state`."""
