@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from yesrank import Reranker
 from yesrank.cli.main import app
 from yesrank.errors import InputError, ModelError, ModelNotFound, NoSpace, YesrankError
-from yesrank.store import Store, intake, pending
+from yesrank.store import Entry, Store, intake, pending
 from yesrank.store.blobs import Blob
 from yesrank.store.hub import _check_space
 from yesrank.store.hub_errors import explaining
@@ -158,6 +158,24 @@ def test_two_commands_at_one_name(
         assert "written or removed by another process" in str(result.exception)
     assert Store().get("x").path == target
     assert target.is_dir()
+
+
+def test_a_name_that_is_removed_while_it_is_pulled_is_pulled(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    store.add(Entry("x", home / "gone", source="acme/x", revision="1" * 40))
+    monkeypatch.setattr(intake.hub, "look_up", lambda *_: store.remove("x") and None)
+    downloads = []
+
+    def download(hub_id: str, *_: object) -> None:
+        downloads.append(hub_id)
+        raise ModelNotFound("the hub is away")
+
+    monkeypatch.setattr(intake, "_download", download)
+    with pytest.raises(ModelNotFound, match="is away"):
+        intake.pull(store, "acme/x")
+    assert downloads == ["acme/x"]
 
 
 def test_a_folder_that_goes_before_its_name_is_stored(

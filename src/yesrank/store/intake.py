@@ -102,8 +102,13 @@ def pull(
     there = store.find(name)
     if there is not None and there.source == hub_id:
         tidy(models_folder(), store)
-        _check_same(there, hub_id, revision, weights, variant)
-        return there, False
+        try:
+            _check_same(there, hub_id, revision, weights, variant)
+        except InputError:
+            if store.find(name) is not None:
+                raise  # else it was removed in the meantime
+        else:
+            return there, False
     return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
 
 
