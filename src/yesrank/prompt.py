@@ -14,11 +14,14 @@ Qwen3-Reranker; `chat` follows its vLLM example (without the doubled <|im_end|> 
 later removed), `onnx-card` the cards of the Transformers.js conversions.
 """
 
+import re
 from dataclasses import dataclass
 
 from yesrank.errors import InputError
 
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
+
+_BLANK = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")  # white space, and what no one sees
 
 _SYSTEM = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
@@ -77,3 +80,14 @@ def frame(template: Template, instruction: str, query: str) -> Frame:
 def document_piece(document: str) -> str:
     """The document as it follows a frame's head."""
     return f" {document}"
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to be seen in it."""
+    return _BLANK.fullmatch(text) is not None
+
+
+def check_not_blank(field: str, query: str) -> None:
+    """Raises InputError for a query that asks nothing: the model would answer all the same."""
+    if is_blank(query):
+        raise InputError(field, "is empty", "give the question")

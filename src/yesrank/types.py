@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ FloatArray = npt.NDArray[np.float32]
 IdArray = npt.NDArray[np.int32]
 Progress = Callable[[int], None]
 """Called with the number of items finished since the last call."""
+_SHOWN, _WIDTH = 10, 60  # hits and characters of a document that a repr shows
 
 
 class Ids:
@@ -82,18 +84,26 @@ class Prompt:
         return len(self.prefix) + len(self.own)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Hit:
-    """One ranked document. index: its position in the request; logit: yes minus no; score: sigmoid(logit)."""
+    """One ranked document. index: its position in the request; logit: yes minus no; score: sigmoid(logit).
+
+    document: the text that was judged. given: the document as the caller gave it, a string or a dict.
+    """
 
     index: int
     score: float
     logit: float
     truncated: bool
     document: str
+    given: Any = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        cut = ", truncated" if self.truncated else ""
+        return f"Hit(index={self.index}, score={self.score:.3f}, logit={self.logit:+.2f}{cut}, {_short(self.document)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ranking:
     """Hits in descending order of logit (ties keep the request's order). tokens: prompt tokens scored."""
 
@@ -106,8 +116,20 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.hits)
 
-    def __getitem__(self, position: int) -> Hit:
+    @overload
+    def __getitem__(self, position: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> tuple[Hit, ...]: ...
+
+    def __getitem__(self, position: int | slice) -> Hit | tuple[Hit, ...]:
         return self.hits[position]
+
+    def __repr__(self) -> str:
+        lines = [f"  {hit!r}," for hit in self.hits[:_SHOWN]]
+        more = [f"  ... {len(self) - _SHOWN} more"] if len(self) > _SHOWN else []
+        head = f"Ranking({len(self)} hits, {self.tokens} tokens"
+        return "\n".join([f"{head}:", *lines, *more, ")"]) if lines else f"{head})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +149,45 @@ class EngineInfo:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PairScores:
-    """Scored pairs in the order given. scores, logits: float32 [N]; truncated: which documents were cut."""
+    """Scored pairs in the order given. scores, logits: float32 [N]; truncated: which documents were cut.
+
+    As a sequence, and for numpy, it is its scores.
+    """
 
     scores: FloatArray
     logits: FloatArray
     truncated: tuple[bool, ...]
     tokens: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.scores.tolist())
+
+    @overload
+    def __getitem__(self, position: int) -> float: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> FloatArray: ...
+
+    def __getitem__(self, position: int | slice) -> float | FloatArray:
+        found = self.scores[position]
+        return found if isinstance(found, np.ndarray) else float(found)
+
+    def numpy(self) -> FloatArray:
+        """The scores, float32 [N], an array of its own."""
+        return self.scores.copy()
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.scores, dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        some = ", ".join(f"{score:.3f}" for score in self.scores[:_SHOWN].tolist())
+        return f"PairScores({len(self)} pairs: {some}{', ...' if len(self) > _SHOWN else ''})"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…")

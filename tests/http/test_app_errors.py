@@ -28,6 +28,8 @@ GOOD = {"query": "q", "documents": ["a"]}
         (b"[" * 200_000, 400, "nested"),
         (b'{"a":' * 100_000, 400, "nested"),
         (b'{"documents": ["a"]}', 422, "query"),
+        (b'{"query": " \\n\\u200b", "documents": ["a"]}', 422, "query: is missing or empty"),
+        (b'{"text_1": ["q", " "], "text_2": ["a", "b"]}', 422, "query: is empty"),
         (b'{"query": "q"}', 422, "documents"),
         (b'{"query": "q", "documents": []}', 422, "documents"),
         (b'{"query": "q", "documents": ["a", 3]}', 422, "documents[1]"),

@@ -57,6 +57,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
     [
         (("rerank", "", "d"), b"", "query: it is empty"),
         (("rerank", " \n", "d"), b"", "query: it is empty"),
+        (("rerank", "\u200b", "d"), b"", "query: it is empty"),
         (("rerank", "q"), b"", "documents: there are none"),
         (("rerank", "q", "-"), b"caf\xe9", "not UTF-8"),
         (("rerank", "q", "-"), b'{"text": "a"}\n{', "line 2 is not JSON"),

@@ -122,6 +122,7 @@ def test_labels_of_a_prompt_are_taken_off_queries(folder: Path) -> None:
             {"text": TEMPLATES["card"].prefix + "<Instruct>: a\n<Query>: b\n"},
             "is in the model's chat template",
         ),
+        ({"text": " \n"}, "the query is empty"),
         ({"text": "<|im_start|>user\nbees"}, "that is not this model's"),
         ({"text": "<Instruct>: a\n<Query>: b\n<Query>: c"}, "more than one way"),
         ({"text": "<Instruct>: a\n<Query>: b", "instruction": "c"}, "and differs"),

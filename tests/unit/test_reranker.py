@@ -56,6 +56,55 @@ def test_score_is_rank_in_the_order_given(exact: Reranker) -> None:
     assert sum(done) == len(pairs) == len(result.scores) == len(result.truncated)
 
 
+def test_threshold_is_the_least_score(exact: Reranker) -> None:
+    whole = exact.rank("capital?", DOCUMENTS)
+    least = whole[2].score
+    assert exact.rank("capital?", DOCUMENTS, threshold=least).hits == tuple(
+        hit for hit in whole if hit.score >= least
+    )
+    assert exact.rank("capital?", DOCUMENTS, threshold=least, top_n=1).hits == whole.hits[:1]
+    assert len(exact.rank("capital?", DOCUMENTS, threshold=1)) == 0
+    assert exact.rank("capital?", DOCUMENTS, threshold=0) == whole
+
+
+def test_a_dict_is_its_title_and_text_and_comes_back(exact: Reranker) -> None:
+    record = {"id": 1, "title": "Paris", "text": "is the capital."}
+    [hit] = exact.rank("capital?", [record])
+    assert hit.given is record
+    assert hit.document == "Paris is the capital."
+    assert hit == exact.rank("capital?", iter(["Paris is the capital."]))[0]
+
+
+def test_predict_is_score_as_an_array(exact: Reranker) -> None:
+    pairs = [("capital?", text) for text in DOCUMENTS]
+    found = exact.score(pairs)
+    np.testing.assert_array_equal(exact.predict(pairs), found.scores)
+    np.testing.assert_array_equal(exact.predict(np.array(pairs), activation="identity"), found.logits)
+    single = exact.predict(pairs[0])
+    assert type(single) is np.float32
+    assert single == found.scores[0]
+    with pytest.raises(InputError, match="activation"):
+        exact.predict(pairs, activation="softmax")
+
+
+@pytest.mark.parametrize("query", ["", " \n", "\u200b"])
+def test_an_empty_query_is_refused_everywhere(exact: Reranker, query: str) -> None:
+    for call in (
+        lambda: exact.rank(query, ["d"]),
+        lambda: exact.rank(query, ["d"], as_text=True),
+        lambda: exact.score([("q", "d"), (query, "d")]),
+        lambda: exact.predict((query, "d")),
+        lambda: exact.prompts(query, ["d"]),
+    ):
+        with pytest.raises(InputError, match=r"query.* empty"):
+            call()
+
+
+def test_repr_says_what_runs(exact: Reranker) -> None:
+    assert "openvino-paged, CPU, f32" in repr(exact)
+    assert f"template card, max_length {exact.max_length}" in repr(exact)
+
+
 def test_no_documents_no_hits(exact: Reranker) -> None:
     assert len(exact.rank("capital?", [])) == 0
     assert exact.score([]).logits.shape == (0,)

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from yesrank.types import Ids, Prompt
+from yesrank.types import Hit, Ids, PairScores, Prompt, Ranking
 
 
 def test_ids_are_compared_and_hashed_by_value() -> None:
@@ -45,3 +45,37 @@ def test_documents_hold_their_prefix_once() -> None:
     tracemalloc.stop()
     assert len(set(prompts)) == 1000
     assert held < 1_000_000
+
+
+def hit(index: int, document: str = "d", given: object = None) -> Hit:
+    return Hit(index, 0.25, -1.0986, False, document, given)
+
+
+def test_a_hit_is_shown_in_a_line() -> None:
+    shown = repr(Hit(3, 0.98765, 4.376, True, "x" * 500, {"text": "x" * 500}))
+    assert shown == f"Hit(index=3, score=0.988, logit=+4.38, truncated, '{'x' * 60}…')"
+    assert hit(0, given=np.zeros(3)) == hit(0)  # what came with it is no part of it
+
+
+def test_a_ranking_is_a_sequence_that_shows_its_best() -> None:
+    ranking = Ranking(tuple(map(hit, range(12))), 99)
+    assert ranking[:2] == ranking.hits[:2] == (ranking[0], ranking[1])
+    assert [*reversed(ranking)] == [*ranking.hits[::-1]]
+    lines = repr(ranking).splitlines()
+    assert lines[0] == "Ranking(12 hits, 99 tokens:"
+    assert lines[1] == f"  {ranking[0]!r},"
+    assert (lines[-2], len(lines)) == ("  ... 2 more", 13)
+    assert repr(Ranking((), 0)) == "Ranking(0 hits, 0 tokens)"
+
+
+def test_pair_scores_are_their_scores() -> None:
+    scores = PairScores(np.array([0.25, 0.5], np.float32), np.array([-1.1, 0], np.float32), (False, True), 7)
+    assert (len(scores), [*scores], scores[0], scores[-1]) == (2, [0.25, 0.5], 0.25, 0.5)
+    assert type(scores[0]) is float
+    assert scores[1:].tolist() == [0.5]
+    assert np.asarray(scores).tolist() == [0.25, 0.5]
+    assert np.asarray(scores, np.float64).dtype == np.float64
+    assert repr(scores) == "PairScores(2 pairs: 0.250, 0.500)"
+    own = scores.numpy()
+    own[0] = 9
+    assert scores[0] == 0.25

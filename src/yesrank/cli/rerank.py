@@ -29,6 +29,7 @@ from yesrank.cli.options import (
 from yesrank.cli.ranking import as_data, show_ranking
 from yesrank.documents import Options
 from yesrank.errors import InputError
+from yesrank.prompt import is_blank
 
 
 def rerank(
@@ -67,7 +68,7 @@ def rerank(
     "content", ...; and where wanted "title" and "id"), in CSV and TSV a row, with the same names of columns. Of folders
     the files with these endings are read, those in folders below them too. What was read is said on stderr.
     """
-    if not query.strip():
+    if is_blank(query):
         raise InputError("query", "it is empty", "give the question as the first argument")
     found = read_documents(documents or [], Options(written, field, split), text=text, file=file)
     passages = found.passages

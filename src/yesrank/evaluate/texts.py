@@ -9,6 +9,7 @@ from typing import Any
 from yesrank.errors import InputError
 from yesrank.evaluate.lines import read_objects
 from yesrank.evaluate.tables import IDS, TEXTS, TITLE, is_table, read_table
+from yesrank.prompt import is_blank
 from yesrank.rendered import LABELS, UNWRAPPED, plain
 
 LAYOUT = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv"
@@ -89,6 +90,10 @@ def _rows(path: Path, field: str, header: list[str]) -> Iterator[_Row]:
 
 def _query(row: _Row, record: Mapping[str, Any]) -> _Row:
     """With what queries may bring. Raises InputError for labels that can be read in more than one way."""
+    if is_blank(row.text):
+        raise InputError(
+            "queries", f"{row.where}: the query is empty", "give the question, or leave the line out"
+        )
     told = _instruction(record, row.where)
     excluded = _excluded(record, row.where)
     try:

@@ -1,24 +1,28 @@
 """The public reranker: composes prompt, tokens, engine and head."""
 
-import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, overload
 
 import numpy as np
 
 from yesrank import head
 from yesrank.errors import EngineError, InputError
+from yesrank.models import inputs
+from yesrank.models.background import Background
 from yesrank.models.engines import open_engine
 from yesrank.models.folder import ModelFolder, head_rows, open_model
+from yesrank.models.jobs import RankJob, ScoreJob, checked, rank_job, reporter, score_job
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
-from yesrank.rendered import Plain, plain
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, Ids, PairScores, Progress, Prompt, Ranking
 
+Document = str | Mapping[str, Any]
+"""A text, or an object with a text and perhaps a title; see models/inputs."""
+Pair = Iterable[Any]
+"""(query, document)."""
 _PAIRS_AT_A_TIME = 4096  # bounds the memory that token ids take in a long job
 
 
@@ -50,13 +54,16 @@ class Reranker:
     ) -> None:
         self.folder = open_model(model)
         self.template = template_named(template) if template else self.folder.template
-        self._instruction = DEFAULT_INSTRUCTION if instruction is None else _text("instruction", instruction)
+        self._instruction = (
+            DEFAULT_INSTRUCTION if instruction is None else inputs.text("instruction", instruction)
+        )
         self.max_length = _max_length(self.folder, max_length)
         self._encoder = PromptEncoder.from_folder(self.folder.path)
         self._engine = open_engine(
             self.folder, device=device, precision=precision, engine=engine, variant=variant
         )
         self._rows = head_rows(self.folder, self._engine)
+        self._background = Background()
 
     @property
     def info(self) -> EngineInfo:
@@ -66,37 +73,50 @@ class Reranker:
     def rank(
         self,
         query: str,
-        documents: Sequence[str],
+        documents: Iterable[Document],
         *,
         instruction: str | None = None,
         top_n: int | None = None,
+        threshold: float | None = None,
         progress: bool | Progress = False,
         as_text: bool = False,
     ) -> Ranking:
         """Documents in descending order of their logit; ties keep the order given.
 
-        top_n: how many to return, None or 0 for all. progress: True for a bar on stderr, or a callable that is told how
-        many more documents are done. instruction: instead of the reranker's own. A query and documents
-        that are in the model's template already are taken out of it, with a warning (docs/prompts.md); as_text: read
-        them as the text they are. Raises InputError, which names the field, or EngineError.
+        documents: any iterable of strings, or of dicts with a text and perhaps a title, which goes before it
+        (docs/python.md). top_n: how many to return, None or 0 for all. threshold: the least score that is returned,
+        0 to 1. progress: True for a bar on stderr, or a callable that is told how many more documents are done.
+        instruction: instead of the reranker's own. A query and documents that are in the model's template already are
+        taken out of it, with a warning (docs/prompts.md); as_text: read them as the text they are.
+        Raises InputError, which names the field, or EngineError.
         """
-        if top_n is not None and (not isinstance(top_n, int) or top_n < 0):
-            raise InputError("top_n", f"must be a whole number of 0 or more, not {top_n!r}")
-        texts = _texts("documents", documents)
-        read = _plain([_text("query", query)], texts, instruction, as_text=as_text)
-        [own] = read.instructions
-        prompts = self.prompts(read.queries[0], read.documents, instruction=own or instruction)
-        with _reporter(progress, len(prompts)) as report:
-            logits, scores = self.judge(prompts, report)
-        order = np.argsort(-logits, kind="stable")[: top_n or None]
-        hits = tuple(
-            Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, texts[i]) for i in order
-        )
-        return Ranking(hits, tokens=sum(len(prompt) for prompt in prompts))
+        job = rank_job(query, documents, instruction, top_n, threshold, as_text=as_text)
+        with reporter(progress, len(job.given)) as report:
+            return self._rank(job, report)
+
+    async def arank(
+        self,
+        query: str,
+        documents: Iterable[Document],
+        *,
+        instruction: str | None = None,
+        top_n: int | None = None,
+        threshold: float | None = None,
+        progress: bool | Progress = False,
+        as_text: bool = False,
+    ) -> Ranking:
+        """As `rank`, on a thread of the reranker's own; one call after the other. `progress` is called there.
+
+        The documents are read at once, on the caller's thread. Cancelled, it is not begun, or ends after the documents
+        that are being computed.
+        """
+        job = rank_job(query, documents, instruction, top_n, threshold, as_text=as_text)
+        with reporter(progress, len(job.given)) as report:
+            return await self._background.run(lambda check: self._rank(job, checked(check, report)))
 
     def score(
         self,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Iterable[Pair],
         *,
         instruction: str | None = None,
         progress: bool | Progress = False,
@@ -105,26 +125,69 @@ class Reranker:
         """(query, document) pairs of any number of queries, scored in the order given.
 
         Neighbours with the same query share its computation. progress: True for a bar on stderr, or a callable that is
-        told how many more pairs are done. as_text: as of `rank`; pairs may bring an instruction each.
+        told how many more pairs are done. as_text, documents: as of `rank`; pairs may bring an instruction each.
         Raises InputError, which names the pair, or EngineError.
         """
-        read = _plain(*_pairs(pairs), instruction, as_text=as_text)
-        queries, documents = read.queries, read.documents
-        instructions = [instruction if own is None else own for own in read.instructions]
-        results: list[tuple[FloatArray, FloatArray]] = []
-        truncated: list[bool] = []
-        tokens = 0
-        with _reporter(progress, len(queries)) as report:
-            for begin in range(0, len(queries), _PAIRS_AT_A_TIME):
-                part = slice(begin, begin + _PAIRS_AT_A_TIME)
-                prompts = [*self._by_query(queries[part], documents[part], instructions[part])]
-                results.append(self.judge(prompts, report))
-                truncated += [prompt.truncated for prompt in prompts]
-                tokens += sum(len(prompt) for prompt in prompts)
-        logits, scores = (
-            (np.concatenate(column) for column in zip(*results, strict=True)) if results else _EMPTY
-        )
-        return PairScores(scores, logits, tuple(truncated), tokens)
+        job = score_job(pairs, instruction, as_text=as_text)
+        with reporter(progress, len(job.queries)) as report:
+            return self._score(job, report)
+
+    async def ascore(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        instruction: str | None = None,
+        progress: bool | Progress = False,
+        as_text: bool = False,
+    ) -> PairScores:
+        """As `score`, in the way of `arank`."""
+        job = score_job(pairs, instruction, as_text=as_text)
+        with reporter(progress, len(job.queries)) as report:
+            return await self._background.run(lambda check: self._score(job, checked(check, report)))
+
+    @overload
+    def predict(
+        self,
+        pairs: tuple[str, str],
+        *,
+        activation: str = "sigmoid",
+        instruction: str | None = None,
+        progress: bool | Progress = False,
+        as_text: bool = False,
+    ) -> np.float32: ...
+
+    @overload
+    def predict(
+        self,
+        pairs: Iterable[Pair],
+        *,
+        activation: str = "sigmoid",
+        instruction: str | None = None,
+        progress: bool | Progress = False,
+        as_text: bool = False,
+    ) -> FloatArray: ...
+
+    def predict(
+        self,
+        pairs: Iterable[Pair] | tuple[str, str],
+        *,
+        activation: str = "sigmoid",
+        instruction: str | None = None,
+        progress: bool | Progress = False,
+        as_text: bool = False,
+    ) -> FloatArray | np.float32:
+        """The numbers of `score` alone: float32 [N]; one number for a single pair.
+
+        activation: "sigmoid" for scores, 0 to 1, or "identity" for logits. Raises as `score`.
+        """
+        if activation not in ("sigmoid", "identity"):
+            raise InputError("activation", f"{activation!r} is not known", "use sigmoid or identity")
+        single = inputs.is_pair(pairs)
+        job = score_job([pairs] if single else pairs, instruction, as_text=as_text)
+        with reporter(progress, len(job.queries)) as report:
+            found = self._score(job, report)
+        numbers = found.scores if activation == "sigmoid" else found.logits
+        return np.float32(numbers[0]) if single else numbers
 
     def prompts(
         self,
@@ -142,8 +205,8 @@ class Reranker:
         prompt, where that is less than the reranker's own. A query of more than max_query_tokens is an error: none is
         ever cut. Raises InputError.
         """
-        chosen = self._instruction if instruction is None else _text("instruction", instruction)
-        around = frame(self.template, chosen, _text("query", query))
+        chosen = self._instruction if instruction is None else inputs.text("instruction", instruction)
+        around = frame(self.template, chosen, inputs.question("query", query))
         if max_query_tokens is not None:
             self._encoder.check_query(query, max_query_tokens)
         length = min(self.max_length, max_length or self.max_length)
@@ -170,7 +233,8 @@ class Reranker:
         return logits, head.scores(logits)
 
     def close(self) -> None:
-        """Frees the weights and caches."""
+        """Frees the weights and caches, after what is being computed. What waits in `arank` and `ascore` is dropped."""
+        self._background.close()
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -180,6 +244,40 @@ class Reranker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        info, source = self.info, self.folder.manifest and self.folder.manifest.source
+        return (
+            f"<Reranker {source or self.folder.path.name}: {info.engine}, {info.device}, {info.precision}, "
+            f"template {self.template.name}, max_length {self.max_length}>"
+        )
+
+    def _rank(self, job: RankJob, report: Progress | None) -> Ranking:
+        prompts = self.prompts(job.query, job.documents, instruction=job.instruction)
+        logits, scores = self.judge(prompts, report)
+        order = np.argsort(-logits, kind="stable")
+        if job.threshold is not None:
+            order = order[scores[order] >= job.threshold]
+        hits = tuple(
+            Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, job.texts[i], job.given[i])
+            for i in order[: job.top_n]
+        )
+        return Ranking(hits, tokens=sum(len(prompt) for prompt in prompts))
+
+    def _score(self, job: ScoreJob, report: Progress | None) -> PairScores:
+        results: list[tuple[FloatArray, FloatArray]] = []
+        truncated: list[bool] = []
+        tokens = 0
+        for begin in range(0, len(job.queries), _PAIRS_AT_A_TIME):
+            part = slice(begin, begin + _PAIRS_AT_A_TIME)
+            prompts = [*self._by_query(job.queries[part], job.documents[part], job.instructions[part])]
+            results.append(self.judge(prompts, report))
+            truncated += [prompt.truncated for prompt in prompts]
+            tokens += sum(len(prompt) for prompt in prompts)
+        logits, scores = (
+            (np.concatenate(column) for column in zip(*results, strict=True)) if results else _EMPTY
+        )
+        return PairScores(scores, logits, tuple(truncated), tokens)
 
     def _by_query(
         self, queries: Sequence[str], documents: Sequence[str], instructions: Sequence[str | None]
@@ -192,52 +290,9 @@ class Reranker:
 _EMPTY = (np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
-def _plain(queries: list[str], documents: list[str], instruction: str | None, *, as_text: bool) -> Plain:
-    """The texts to be judged, and a warning of what is not as it came."""
-    if as_text:
-        return Plain((*queries,), (*documents,), (None,) * len(queries))
-    asked = None if instruction is None else _text("instruction", instruction)
-    read = plain(queries, documents, instruction=asked)
-    for note in read.notes:
-        warnings.warn(note, stacklevel=3)
-    return read
-
-
 def _max_length(folder: ModelFolder, asked: int | None) -> int:
     if asked is None:
         return folder.max_length
     if not 0 < asked <= folder.limit:
         raise InputError("max_length", f"must be 1 to {folder.limit} tokens for this model, not {asked}")
     return asked
-
-
-def _text(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(field, f"must be a string, not {type(value).__name__}")
-    return value
-
-
-def _texts(field: str, values: object) -> list[str]:
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise InputError(field, f"must be a list of strings, not {type(values).__name__}")
-    return [_text(f"{field}[{index}]", value) for index, value in enumerate(values)]
-
-
-def _pairs(pairs: object) -> tuple[list[str], list[str]]:
-    if isinstance(pairs, str) or not isinstance(pairs, Sequence):
-        raise InputError("pairs", f"must be a list of (query, document), not {type(pairs).__name__}")
-    for index, pair in enumerate(pairs):
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise InputError(f"pairs[{index}]", "must be (query, document)")
-    queries = _texts("pairs: query", [pair[0] for pair in pairs])
-    return queries, _texts("pairs: document", [pair[1] for pair in pairs])
-
-
-def _reporter(progress: bool | Progress, total: int) -> AbstractContextManager[Callable[[int], None] | None]:
-    if not isinstance(progress, bool):
-        return nullcontext(progress)
-    if not progress:
-        return nullcontext(None)
-    from yesrank.models.progress import bar
-
-    return bar("scoring", total)

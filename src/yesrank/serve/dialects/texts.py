@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 from yesrank.errors import InputError
+from yesrank.prompt import is_blank
 from yesrank.serve.dialects.fields import Fields, clean, kind
 
 DEEPEST = 32
@@ -20,7 +21,7 @@ def query(body: Fields, name: str = "query") -> str:
     value = body.get(name)
     if isinstance(value, Mapping):
         value = value.get("text")
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and is_blank(value)):
         raise InputError(name, "is missing or empty", "give the question as a string")
     if not isinstance(value, str):
         raise InputError(name, f"must be a string, not {kind(value)}")
