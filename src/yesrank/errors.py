@@ -114,8 +114,11 @@ class VerificationFailed(YesrankError):
     """A converted folder whose scores are outside its stated tolerance."""
 
 
-class MissingExtra(YesrankError):
-    """A dependency that is not installed. otherwise: what helps where it cannot be."""
+class MissingExtra(YesrankError, ImportError):
+    """A dependency that is not installed: an ImportError too, for those who try whether it is.
+
+    otherwise: what helps where it cannot be installed.
+    """
 
     def __init__(self, package: str, extra: str, otherwise: str | None = None) -> None:
         install = f"install it with: pip install 'yesrank[{extra}]'"

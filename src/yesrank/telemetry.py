@@ -14,6 +14,7 @@ from types import ModuleType
 VARIABLES = {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.29 and later; it looks once, when it is imported
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, hf_xet, transformers, datasets, sentence-transformers, mteb
+    "HAYSTACK_TELEMETRY_ENABLED": "False",  # haystack, which yesrank.integrations.haystack imports
 }
 # openvino's sender knows no variable of its own, and looks for those of build servers, which others heed too. Where
 # the module cannot be imported, openvino and NNCF use stand-ins of their own that do nothing.
@@ -31,6 +32,7 @@ LIBRARIES = (
     "datasets",
     "sentence_transformers",
     "mteb",
+    "haystack",
 )
 
 

@@ -1,17 +1,19 @@
 """The environments that the client scripts (and linters) run in: as few as the packages' own pins allow.
 
 `locks/NAME.txt` holds every package of an environment with its version, so that pip has nothing to search for.
-After a change here: `python tests/clients/environments.py`, which asks `uv` to solve the table anew.
+After a change here: `python tests/clients/environments.py [NAME ...]`, which asks `uv` to solve the table anew.
 """
 
 import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
 HOME = HERE.parent.parent / ".venv-clients"
+_PROJECT = tomllib.loads((HERE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PYTHON = "3.11"  # the oldest that yesrank runs on
 
 ENVIRONMENTS = {
@@ -40,6 +42,15 @@ ENVIRONMENTS = {
     "infinity": (
         "huggingface-hub==2.4.0",
         "infinity-client==0.0.78",  # wants an older httpx than the others
+    ),
+    "integrations": (  # what yesrank.integrations has classes for, and yesrank's own dependencies
+        "haystack-ai==3.4.0",
+        "langchain-classic==1.0.8",
+        "langchain-core==1.8.3",
+        "langchain-tests==1.1.9",
+        "llama-index-core==0.14.25",
+        "pandas==3.1.1",
+        *_PROJECT["dependencies"],
     ),
     "linters": (  # of what lies in deploy/
         "check-jsonschema==0.39.0",
@@ -113,5 +124,5 @@ def _lock(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for each in ENVIRONMENTS:
+    for each in sys.argv[1:] or ENVIRONMENTS:
         _lock(each)

@@ -24,20 +24,24 @@ _QUIET = {
 }
 
 
+def quiet() -> dict[str, str]:
+    """The variables of a program that is to reach for no other machine, and says so where it does."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _QUIET
+
+
 def run(client: Client, case: dict[str, Any], node: str | None = None) -> dict[str, Any]:
     """A client's script in its environment: what it tells. Fails when it reaches for another machine."""
     if client.environment == "node":
         command = [str(node), "--import", "./guard.js", client.script]
     else:
         command = [str(environments.python_of(client.environment)), str(client.file)]
-    environ = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _QUIET
     done = subprocess.run(
         [*command, *([client.part] if client.part else [])],
         input=json.dumps(case | {"url": case["url"] + client.path}),
         capture_output=True,
         text=True,
         check=False,
-        env=environ,
+        env=quiet(),
         cwd=client.file.parent,
         timeout=CLIENT_SECONDS,
     )

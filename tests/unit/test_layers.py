@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("verify", "store"),
     ("evaluate",),
-    ("bench", "serve"),
+    ("bench", "serve", "integrations"),
     ("cli",),
     ("__main__",),
 )

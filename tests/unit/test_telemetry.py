@@ -42,10 +42,10 @@ def test_all_is_off_where_nothing_is_said(home: Path) -> None:
 
 
 def test_what_is_set_stays_as_it_is(home: Path) -> None:
-    environ = {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": ""}
-    modules: dict = {"openvino_telemetry": sys}
+    own = {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": "", "HAYSTACK_TELEMETRY_ENABLED": "True"}
+    environ, modules = dict(own), {"openvino_telemetry": sys}
     telemetry.off(environ, modules)
-    assert environ == {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": ""}
+    assert environ == own
     assert modules == {"openvino_telemetry": sys}
 
 
