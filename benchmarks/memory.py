@@ -21,7 +21,7 @@ from yesrank.convert import convert_onnx
 from yesrank.engine.base import Engine
 from yesrank.models.folder import builtin_checkpoint, builtin_folder
 from yesrank.qwen3 import Qwen3Config
-from yesrank.serve.memory import needed_memory
+from yesrank.serve.models.memory import needed_memory
 from yesrank.types import Prompt
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 
 import numpy as np
 
-from yesrank.serve.observe import RequestReport, State, TurnReport
+from yesrank.serve.watch.observe import RequestReport, State, TurnReport
 from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 SECONDS = 20.0  # no test takes longer: one that hangs fails

@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 
-from yesrank.serve import logs
 from yesrank.serve.app import create_app
-from yesrank.serve.pool import PoolOptions
+from yesrank.serve.models.pool import PoolOptions
 from yesrank.serve.run import bind, run
 from yesrank.serve.settings import Settings
+from yesrank.serve.watch import logs
 from yesrank.store import Entry, builtin_entry
 from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 

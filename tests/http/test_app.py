@@ -5,7 +5,7 @@ import re
 import pytest
 from serving import DOCUMENTS, QUERY, Server, SlowScorer, serving
 
-from yesrank.serve import openapi
+from yesrank.serve.endpoints import openapi
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, builtin_entry
 
@@ -102,7 +102,7 @@ def test_names_with_slashes_aliases_load_and_unload() -> None:
 
 
 def test_a_server_of_everything_that_is_stored(no_store: object) -> None:
-    from yesrank.serve.models import entries
+    from yesrank.serve.models.entries import entries
     from yesrank.store import Store
 
     assert [entry.name for entry in entries(Settings())] == ["builtin"]

@@ -164,7 +164,7 @@ def test_crashes_of_our_own_are_answered(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with serving(scorer=SlowScorer()) as server:
         server.wait_ready()
-        monkeypatch.setattr("yesrank.serve.pages.models", crash)
+        monkeypatch.setattr("yesrank.serve.endpoints.pages.models", crash)
         answer = server.client.get("/v1/models")
         assert (answer.status_code, "secret" in answer.text) == (500, False)
         assert answer.json()["id"] == answer.headers["x-request-id"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from serving import SlowScorer, serving, wait_for
 
-from yesrank.serve import tracing
+from yesrank.serve.watch import tracing
 
 CANARY = b"zanzibar-canary-91"
 

@@ -8,8 +8,8 @@ import pytest
 from serving import DOCUMENTS, QUERY, Server
 
 from yesrank.prompt import TEMPLATES
+from yesrank.serve.models.tokenizing import tokenize
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.tokenizing import tokenize
 
 CARD = TEMPLATES["card"]
 TASK = "Find the passage that names the city"

@@ -10,9 +10,9 @@ import pytest
 from fake_models import FakeModel, Recorder, expected, prompts, run
 
 from yesrank.errors import EngineError, InputError, ModelError, YesrankError
-from yesrank.serve.limits import Limits
-from yesrank.serve.observe import Outcome
-from yesrank.serve.scheduler import Scheduler
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.scheduler import Scheduler
+from yesrank.serve.watch.observe import Outcome
 from yesrank.types import FloatArray, Prompt
 
 POISON = 13

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from serving import Server, SlowScorer, serving
 
-from yesrank.serve.hosts import Hosts, name_of
+from yesrank.serve.http.hosts import Hosts, name_of
 from yesrank.serve.settings import Settings
 
 OWN = (

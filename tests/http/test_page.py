@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from serving import Server, SlowScorer, serving
 
-from yesrank.serve import page
+from yesrank.serve.http import page
 from yesrank.serve.settings import Settings
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

@@ -11,7 +11,7 @@ import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
 from yesrank.manifest import FileEntry, Manifest, write_manifest
-from yesrank.serve.admission import Downloads
+from yesrank.serve.http.admission import Downloads
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry
 

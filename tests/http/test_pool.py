@@ -24,12 +24,12 @@ from yesrank.errors import (
     ModelUnavailable,
 )
 from yesrank.randomweights import PRESETS, config_json
-from yesrank.serve.memory import available_memory, needed_memory
-from yesrank.serve.observe import State
-from yesrank.serve.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
+from yesrank.serve.models.memory import available_memory, needed_memory
+from yesrank.serve.models.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
+from yesrank.serve.models.tokenizing import tokenize
+from yesrank.serve.queue.scheduler import Scheduler
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.scheduler import Scheduler
-from yesrank.serve.tokenizing import tokenize
+from yesrank.serve.watch.observe import State
 from yesrank.types import Prompt
 
 SPECS = [ModelSpec("a", aliases=("first", "eins")), ModelSpec("b"), ModelSpec("c")]

@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 from shuffled_loop import ShuffledLoop
 
 from yesrank.errors import ModelError, ServerError
-from yesrank.serve import keeper, threads
-from yesrank.serve.handle import Handle
-from yesrank.serve.observe import State
-from yesrank.serve.pool import ModelSpec, Pool, PoolOptions
+from yesrank.serve import threads
+from yesrank.serve.models import keeper
+from yesrank.serve.models.handle import Handle
+from yesrank.serve.models.pool import ModelSpec, Pool, PoolOptions
+from yesrank.serve.watch.observe import State
 from yesrank.types import Prompt
 
 NAMES = ["a", "b", "c"]

@@ -8,7 +8,7 @@ import time
 import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
-from yesrank.serve import protocol
+from yesrank.serve.http import protocol
 from yesrank.serve.settings import Settings
 
 BODY = json.dumps({"query": "q", "documents": ["a", "b"]}).encode()

@@ -11,7 +11,7 @@ import pytest
 from serving import Server, SlowScorer, serving, wait_for
 
 from yesrank.errors import InputError
-from yesrank.serve.body import Refused, decode
+from yesrank.serve.http.body import Refused, decode
 from yesrank.serve.settings import Settings, read_keys
 
 GOOD = {"query": "q", "documents": ["a"]}
@@ -95,7 +95,7 @@ def test_pages_of_a_named_origin_can_read_refusals(locked: Server, monkeypatch: 
         raise RuntimeError
 
     origin = {"Origin": "https://a.example"}
-    monkeypatch.setattr("yesrank.serve.pages.models", crash)
+    monkeypatch.setattr("yesrank.serve.endpoints.pages.models", crash)
     for headers, status in ((origin, 401), ({**origin, "x-api-key": KEYS[0]}, 500)):
         answer = locked.client.get("/v1/models", headers=headers)
         assert answer.status_code == status

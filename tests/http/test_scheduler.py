@@ -10,10 +10,10 @@ import pytest
 from fake_models import FakeModel, Recorder, expected, prompts, run
 
 from yesrank.errors import DeadlineExceeded, Draining, InputError, QueueFull
-from yesrank.serve.limits import Limits
-from yesrank.serve.observe import Outcome
-from yesrank.serve.scheduler import Scheduler
-from yesrank.serve.work import plan
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.scheduler import Scheduler
+from yesrank.serve.queue.work import plan
+from yesrank.serve.watch.observe import Outcome
 from yesrank.types import Prompt
 
 SMALL = Limits(turn_tokens=200, turn_seconds=1e-9)

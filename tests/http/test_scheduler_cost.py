@@ -12,11 +12,11 @@ from test_scheduler import Gate
 
 from yesrank import Reranker
 from yesrank.engine.openvino import paged
-from yesrank.serve.limits import Limits
-from yesrank.serve.pool import ModelSpec, Pool
-from yesrank.serve.queueing import Queue
-from yesrank.serve.scheduler import Scheduler
-from yesrank.serve.work import Job, Turn, plan
+from yesrank.serve.models.pool import ModelSpec, Pool
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.queueing import Queue
+from yesrank.serve.queue.scheduler import Scheduler
+from yesrank.serve.queue.work import Job, Turn, plan
 from yesrank.types import Ids, Prompt
 
 LIMITS = Limits(turn_tokens=256, turn_seconds=1e-9)

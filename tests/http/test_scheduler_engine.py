@@ -9,10 +9,10 @@ from fake_models import run
 
 from yesrank import Reranker
 from yesrank.bench.documents import synthetic_documents, synthetic_query
-from yesrank.serve.limits import Limits
-from yesrank.serve.pool import ModelSpec, Pool, self_test
+from yesrank.serve.models.pool import ModelSpec, Pool, self_test
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.scheduler import Scheduler
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.scheduler import Scheduler
 from yesrank.types import FloatArray
 
 SPEC = ModelSpec("builtin", precision="f32")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from yesrank.cli.main import app
 from yesrank.errors import InputError, ModelError, YesrankError
 from yesrank.models.folder import builtin_checkpoint, builtin_folder
-from yesrank.serve.models import entries
+from yesrank.serve.models.entries import entries
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, Store
 

@@ -14,16 +14,16 @@ import pytest
 from serving import wait_for
 
 from yesrank.errors import InputError
-from yesrank.serve import watchdog
 from yesrank.serve.settings import Settings
-from yesrank.serve.watchdog import FROZEN, Watchdog
+from yesrank.serve.watch import watchdog
+from yesrank.serve.watch.watchdog import FROZEN, Watchdog
 
 GOOD = {"query": "Who barks?", "documents": ["a secret text", "Cats purr."]}
 
 # a server with a path that freezes it: by computing, by waiting, or with the log's own lock in its hands
 PROGRAM = """
 import logging, sys, threading
-from yesrank.serve import logs
+from yesrank.serve.watch import logs
 from yesrank.serve.app import create_app
 from yesrank.serve.run import bind, run
 from yesrank.serve.settings import Settings

@@ -28,6 +28,23 @@ UNWANTED = {"engine": {"manifest", "prompt", "tokens", "head"}}
 OPENVINO_ROOMS = {"engine", "convert", "bench", "cli"}
 LAZY_OPENVINO_ROOMS = {"bench", "cli"}
 
+# the same inside the server, lowest first: no wing knows one beside or above it
+WINGS: tuple[tuple[str, ...], ...] = (
+    ("requests", "threads", "signals"),
+    ("dialects",),
+    ("watch",),
+    ("http",),
+    ("settings",),
+    ("queue",),
+    ("models",),
+    ("answering",),
+    ("service",),
+    ("endpoints",),
+    ("app",),
+    ("run",),
+)
+
+WING = {wing: height for height, wings in enumerate(WINGS) for wing in wings}
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -102,6 +119,30 @@ def test_nobody_needs_torch(path: Path) -> None:
     ):  # an extra, which asks for it in a message
         names -= {"transformers"}
     assert not names & {"torch", "transformers", "optimum"}, "PyTorch is for tests/parity only"
+
+
+SERVER_INIT = PACKAGE / "serve" / "__init__.py"
+SERVER = [path for path in FILES if path.is_relative_to(PACKAGE / "serve") and path != SERVER_INIT]
+
+
+@pytest.mark.parametrize("path", SERVER, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_wings_of_the_server_stand_on_each_other(path: Path) -> None:
+    wing = path.relative_to(PACKAGE / "serve").parts[0].removesuffix(".py")
+    assert wing in WING, f"the wing {wing!r} is new: give it a floor here and a line in docs/architecture.md"
+    known = [name.split(".") for name in server_imports(path)]
+    upwards = sorted({name[2] for name in known if WING[name[2]] >= WING[wing] and name[2] != wing})
+    assert not upwards, (
+        f"{path.relative_to(PACKAGE)} imports {', '.join(upwards)}, which {wing!r} must not know"
+    )
+
+
+def server_imports(path: Path) -> Iterator[str]:
+    """yesrank.serve.NAME... for everything of the server that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "yesrank.serve":
+            yield from (f"yesrank.serve.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("yesrank.serve."):
+            yield str(node.module)
 
 
 def test_relative_imports_are_not_used() -> None:

@@ -17,7 +17,7 @@ from yesrank.convert import convert_onnx
 from yesrank.engine.onnx import VARIANTS, open_engine
 from yesrank.errors import InputError, MissingExtra, ModelError, ModelNotFound
 from yesrank.models.folder import open_model
-from yesrank.serve.memory import needed_memory
+from yesrank.serve.models.memory import needed_memory
 from yesrank.store import Entry, Store, state_of, take_in
 from yesrank.verify import examine, judge, verify
 

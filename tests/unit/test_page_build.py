@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from yesrank.serve import page
+from yesrank.serve.http import page
 
 ROOT = Path(__file__).parent.parent.parent
 AGAIN = "build the page again: npm ci && npm run build:page in web/"

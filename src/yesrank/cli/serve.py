@@ -168,11 +168,11 @@ def _names(given: list[str]) -> tuple[str, ...]:
 
 
 def _serve(settings: "Settings") -> None:
-    from yesrank.serve import logs
     from yesrank.serve.app import create_app
-    from yesrank.serve.models import entries
+    from yesrank.serve.models.entries import entries
     from yesrank.serve.run import bind, leave_threads_behind, run
     from yesrank.serve.signals import Signals
+    from yesrank.serve.watch import logs
 
     signals = Signals()
     signals.listen()

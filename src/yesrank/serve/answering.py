@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from yesrank import head
-from yesrank.serve import body
-from yesrank.serve.body import Refused
 from yesrank.serve.dialects import Dialect
+from yesrank.serve.http import body
+from yesrank.serve.http.body import Refused
+from yesrank.serve.queue.scheduler import Answer
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
-from yesrank.serve.scheduler import Answer
 from yesrank.serve.settings import Settings
 from yesrank.types import Prompt
 

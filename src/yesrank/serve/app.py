@@ -7,13 +7,14 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from yesrank.serve import failures, models
-from yesrank.serve.auth import Keys
-from yesrank.serve.hosts import Hosts
-from yesrank.serve.middleware import Frame, Gate
-from yesrank.serve.origins import Origins
-from yesrank.serve.pool import ModelSpec, PoolOptions
-from yesrank.serve.routes import router
+from yesrank.serve.endpoints.routes import router
+from yesrank.serve.http import failures
+from yesrank.serve.http.auth import Keys
+from yesrank.serve.http.hosts import Hosts
+from yesrank.serve.http.middleware import Frame, Gate
+from yesrank.serve.http.origins import Origins
+from yesrank.serve.models import entries as models
+from yesrank.serve.models.pool import ModelSpec, PoolOptions
 from yesrank.serve.service import Service
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry

@@ -19,11 +19,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from yesrank.errors import ServerError
-from yesrank.serve import logs, protocol
+from yesrank.serve.http import protocol
 from yesrank.serve.service import Service
 from yesrank.serve.settings import Settings
 from yesrank.serve.signals import Signals
-from yesrank.serve.watchdog import Watchdog
+from yesrank.serve.watch import logs
+from yesrank.serve.watch.watchdog import Watchdog
 
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than the 60 of usual proxies, so that they close it, not we."""

@@ -9,19 +9,22 @@ from typing import Any
 from starlette.requests import Request
 
 from yesrank.errors import Draining
-from yesrank.serve import answering, body, protocol, tracing
-from yesrank.serve.admission import Admission, Downloads, Place
+from yesrank.serve import answering
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, recognise
-from yesrank.serve.limits import Limits
-from yesrank.serve.metrics import Metrics, Now
-from yesrank.serve.middleware import Record, local_path, record_of
-from yesrank.serve.pool import ModelSpec, Pool, PoolOptions
-from yesrank.serve.readiness import Readiness
+from yesrank.serve.http import body, protocol
+from yesrank.serve.http.admission import Admission, Downloads, Place
+from yesrank.serve.http.middleware import local_path
+from yesrank.serve.http.waiting import while_wanted
+from yesrank.serve.models.pool import ModelSpec, Pool, PoolOptions
+from yesrank.serve.models.readiness import Readiness
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.scheduler import Answer, Scheduler
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.scheduler import Answer, Scheduler
 from yesrank.serve.settings import Settings
-from yesrank.serve.waiting import while_wanted
+from yesrank.serve.watch import tracing
+from yesrank.serve.watch.metrics import Metrics, Now
+from yesrank.serve.watch.record import Record, record_of
 from yesrank.types import Prompt
 
 _CLOSE_SECONDS = 10

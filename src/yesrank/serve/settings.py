@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
-from yesrank.serve.hosts import name_of
+from yesrank.serve.http.hosts import name_of
 from yesrank.store.entry import ENGINES
 
 PREFIX, KEYS_VARIABLE = "YESRANK_SERVE_", "YESRANK_API_KEYS"

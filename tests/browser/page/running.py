@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from yesrank.manifest import read_manifest
-from yesrank.serve import page
+from yesrank.serve.http import page
 
 _SERVE = "from yesrank.cli.main import main; main()"
 _LISTENS = re.compile(r"listens on (http://\S+?),? ")

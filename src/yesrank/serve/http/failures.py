@@ -22,9 +22,10 @@ from yesrank.errors import (
     ServerError,
     YesrankError,
 )
-from yesrank.serve.body import ClientGone, Refused
-from yesrank.serve.logs import log_event
-from yesrank.serve.middleware import CLIENT_GONE, record_of
+from yesrank.serve.http.body import ClientGone, Refused
+from yesrank.serve.http.middleware import CLIENT_GONE
+from yesrank.serve.watch.logs import log_event
+from yesrank.serve.watch.record import record_of
 
 _STATUS: Mapping[type[YesrankError], int] = {
     QueueFull: 429,

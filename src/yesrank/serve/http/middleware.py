@@ -3,20 +3,19 @@
 import re
 import time
 import uuid
-from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yesrank.serve.auth import OPEN_PATHS, Keys
-from yesrank.serve.dialects import Dialect, recognise
-from yesrank.serve.hosts import Hosts, name_of
-from yesrank.serve.logs import Line, log_crash, log_request
-from yesrank.serve.metrics import Metrics
-from yesrank.serve.origins import Origins
-from yesrank.serve.page import is_public
+from yesrank.serve.dialects import recognise
+from yesrank.serve.http.auth import OPEN_PATHS, Keys
+from yesrank.serve.http.hosts import Hosts, name_of
+from yesrank.serve.http.origins import Origins
+from yesrank.serve.http.page import is_public
+from yesrank.serve.watch.logs import Line, log_crash, log_request
+from yesrank.serve.watch.metrics import Metrics
+from yesrank.serve.watch.record import Record
 
 CLIENT_GONE = 499
 """Stands in logs and counters only: there is nobody to send it to."""
@@ -31,30 +30,6 @@ _ALLOW_HOST = "allow the name: --allowed-host NAME, or YESRANK_SERVE_ALLOWED_HOS
 _FOREIGN_ORIGIN = "pages of other origins may not ask for this"
 _ALLOW_ORIGIN = "allow theirs: --cors-origin ORIGIN, or YESRANK_SERVE_CORS_ORIGINS"
 _INTERNAL = "the server made a mistake on this request; its log has more under the request id"
-
-
-@dataclass(slots=True)
-class Record:
-    """What is known of a request while it is answered. dialect: as far as it is known, for errors in its shape.
-
-    notes: what the caller is told beside the answer; they may hold names of his fields, so that no log has them.
-    """
-
-    line: Line
-    dialect: Dialect
-    started: float = field(default_factory=time.perf_counter)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The request's id."""
-        return self.line.id
-
-
-def record_of(request: Request) -> Record:
-    """The record that Frame made for this request."""
-    found: Record = request.state.record
-    return found
 
 
 def local_path(scope: Scope) -> str:

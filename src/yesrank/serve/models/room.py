@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from yesrank.errors import ModelLoading, NoMemory, YesrankError
-from yesrank.serve.handle import Handle, ModelSpec
-from yesrank.serve.keeper import Keeper
+from yesrank.serve.models.handle import Handle, ModelSpec
+from yesrank.serve.models.keeper import Keeper
 
 _log = logging.getLogger(__name__)
 

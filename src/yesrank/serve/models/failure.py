@@ -18,7 +18,7 @@ from yesrank.errors import (
     UnsupportedModel,
     YesrankError,
 )
-from yesrank.serve.handle import ModelSpec
+from yesrank.serve.models.handle import ModelSpec
 
 _FIRST, _LONGEST = 1.0, 60.0  # seconds from a failed load to the next attempt: the first time, and at most
 _BUSY = 2.0  # seconds, where others hold the memory: an attempt costs next to nothing

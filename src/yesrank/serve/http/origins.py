@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
-from yesrank.serve.auth import KEY_HEADERS
-from yesrank.serve.hosts import Hosts, name_of
+from yesrank.serve.http.auth import KEY_HEADERS
+from yesrank.serve.http.hosts import Hosts, name_of
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)", re.IGNORECASE)
 _PORT = re.compile(r":([0-9]+)$")

@@ -10,7 +10,7 @@ import numpy as np
 
 from yesrank.errors import EngineError, ModelLoading
 from yesrank.models.reranker import Reranker
-from yesrank.serve.observe import State
+from yesrank.serve.watch.observe import State
 from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 from yesrank.errors import ModelError
 from yesrank.manifest import FILE, FileEntry, read_manifest, sha256
 from yesrank.models.folder import builtin_folder
-from yesrank.serve.admission import Downloads
-from yesrank.serve.logs import log_event
-from yesrank.serve.pool import ModelSpec
+from yesrank.serve.http.admission import Downloads
+from yesrank.serve.models.pool import ModelSpec
+from yesrank.serve.watch.logs import log_event
 
 DTYPES: Mapping[str, str] = {
     "": "fp32",

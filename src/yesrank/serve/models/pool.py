@@ -12,15 +12,15 @@ from typing import Self
 
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.models.folder import builtin_folder
-from yesrank.serve.failure import folder_marks
-from yesrank.serve.handle import Handle, ModelSpec, Opener, open_reranker
-from yesrank.serve.keeper import Keeper, Means
-from yesrank.serve.memory import available_memory, needed_memory
-from yesrank.serve.observe import Observer, Silent, State
+from yesrank.serve.models.failure import folder_marks
+from yesrank.serve.models.handle import Handle, ModelSpec, Opener, open_reranker
+from yesrank.serve.models.keeper import Keeper, Means
+from yesrank.serve.models.memory import available_memory, needed_memory
+from yesrank.serve.models.room import Room
+from yesrank.serve.models.tokenizing import tokenize
+from yesrank.serve.queue.scheduler import Scheduler
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.room import Room
-from yesrank.serve.scheduler import Scheduler
-from yesrank.serve.tokenizing import tokenize
+from yesrank.serve.watch.observe import Observer, Silent, State
 from yesrank.types import EngineInfo, Prompt
 
 __all__ = ["Handle", "ModelSpec", "ModelStatus", "Pool", "PoolOptions", "self_test"]

@@ -13,11 +13,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from yesrank.errors import Draining, ModelLoading, ServerError
-from yesrank.serve.failure import Failure
-from yesrank.serve.handle import Handle, ModelSpec, Opener, Scorer
-from yesrank.serve.line import Line, is_called
-from yesrank.serve.observe import Observer, State
+from yesrank.serve.models.failure import Failure
+from yesrank.serve.models.handle import Handle, ModelSpec, Opener, Scorer
+from yesrank.serve.models.line import Line, is_called
 from yesrank.serve.threads import in_thread
+from yesrank.serve.watch.observe import Observer, State
 from yesrank.types import Prompt
 
 _log = logging.getLogger(__name__)

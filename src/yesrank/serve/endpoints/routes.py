@@ -6,10 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from yesrank.serve import dialects, docs, metrics, modelfiles, openapi, page, pages
-from yesrank.serve.logs import Line
-from yesrank.serve.middleware import local_path, record_of
+from yesrank.serve import dialects
+from yesrank.serve.endpoints import docs, modelfiles, openapi, pages
+from yesrank.serve.http import page
+from yesrank.serve.http.middleware import local_path
 from yesrank.serve.service import Service
+from yesrank.serve.watch import metrics
+from yesrank.serve.watch.logs import Line
+from yesrank.serve.watch.record import record_of
 
 RERANK = (
     "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",

@@ -4,10 +4,10 @@ import asyncio
 import math
 
 from yesrank.errors import ServerError
-from yesrank.serve.observe import State
-from yesrank.serve.pool import Pool
+from yesrank.serve.models.pool import Pool
+from yesrank.serve.queue.scheduler import Scheduler
 from yesrank.serve.requests import RerankRequest
-from yesrank.serve.scheduler import Scheduler
+from yesrank.serve.watch.observe import State
 
 _PAIR = RerankRequest("self-test", ("What is the capital of France?",), ("The capital of France is Paris.",))
 _LOADING = "the default model is being loaded and tested"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from yesrank.errors import DeadlineExceeded
-from yesrank.serve.body import ClientGone
+from yesrank.serve.http.body import ClientGone
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 from yesrank.errors import DeadlineExceeded, Draining, EngineError, ServerError, YesrankError
-from yesrank.serve.engine_thread import EngineThread, Hooks
-from yesrank.serve.limits import Limits
-from yesrank.serve.observe import Observer, Outcome, RequestReport, Silent, Snapshot
-from yesrank.serve.queueing import Queue
-from yesrank.serve.work import Job, Model, Plan, plan
+from yesrank.serve.queue.engine_thread import EngineThread, Hooks
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.queueing import Queue
+from yesrank.serve.queue.work import Job, Model, Plan, plan
+from yesrank.serve.watch.observe import Observer, Outcome, RequestReport, Silent, Snapshot
 from yesrank.types import FloatArray, Prompt
 
 _log = logging.getLogger(__name__)

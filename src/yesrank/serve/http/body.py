@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from yesrank.errors import InputError, YesrankError
-from yesrank.serve.admission import Place
+from yesrank.serve.http.admission import Place
 
 # a string that never ends counts to the end of the body: so each byte is looked at once
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)

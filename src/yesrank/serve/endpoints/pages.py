@@ -7,8 +7,8 @@ from typing import Any
 
 from yesrank.manifest import read_manifest
 from yesrank.models.folder import builtin_folder
-from yesrank.serve import modelfiles
-from yesrank.serve.pool import ModelSpec, ModelStatus
+from yesrank.serve.endpoints import modelfiles
+from yesrank.serve.models.pool import ModelSpec, ModelStatus
 from yesrank.serve.service import Service
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from yesrank.serve.logs import log_event
-from yesrank.serve.observe import Outcome, RequestReport, State, TurnReport
+from yesrank.serve.watch.logs import log_event
+from yesrank.serve.watch.observe import Outcome, RequestReport, State, TurnReport
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # a time of creation for every counter doubles the page, and nobody reads it

@@ -17,8 +17,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from yesrank.serve.half_open import Connection, Lookout
-from yesrank.serve.patience import Patience
+from yesrank.serve.http.half_open import Connection, Lookout
+from yesrank.serve.http.patience import Patience
 
 _FILES_LEFT = 64
 """Open files that are left for models, the page and the log."""

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from itertools import groupby
 
 from yesrank.errors import InputError
-from yesrank.serve.handle import Scorer
+from yesrank.serve.models.handle import Scorer
 from yesrank.serve.requests import RerankRequest
 from yesrank.types import Prompt
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from yesrank.errors import EngineError, InputError
-from yesrank.serve.limits import Limits
-from yesrank.serve.observe import TurnReport
-from yesrank.serve.queueing import Queue
-from yesrank.serve.work import Job, Model, Part, Turn
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.queueing import Queue
+from yesrank.serve.queue.work import Job, Model, Part, Turn
+from yesrank.serve.watch.observe import TurnReport
 from yesrank.types import FloatArray
 
 _log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from yesrank.serve.limits import Limits
-from yesrank.serve.work import Job, Part
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.work import Job, Part
 from yesrank.types import Ids
 
 _NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on

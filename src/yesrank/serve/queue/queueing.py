@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from yesrank.errors import QueueFull
-from yesrank.serve.lanes import Lanes
-from yesrank.serve.limits import Limits
-from yesrank.serve.work import Job, Model, Part, Turn
+from yesrank.serve.queue.lanes import Lanes
+from yesrank.serve.queue.limits import Limits
+from yesrank.serve.queue.work import Job, Model, Part, Turn
 from yesrank.types import Ids
 
 _SHORT = 2  # turns: a request of as many tokens or fewer is a short one

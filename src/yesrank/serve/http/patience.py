@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from yesrank.serve.half_open import Connection
+from yesrank.serve.http.half_open import Connection
 
 _UNSENT = 64 * 1024
 """Bytes that the system takes in advance. Of the megabytes that it would, a slow client reads for minutes unseen."""

@@ -15,7 +15,7 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Self
 
-from yesrank.serve import logs
+from yesrank.serve.watch import logs
 
 FROZEN = 70
 """The exit code."""

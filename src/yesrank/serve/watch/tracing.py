@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
-from yesrank.serve.logs import log_event
-from yesrank.serve.middleware import Record
+from yesrank.serve.watch.logs import log_event
+from yesrank.serve.watch.record import Record
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
