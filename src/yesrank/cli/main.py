@@ -22,6 +22,7 @@ from yesrank.cli.pull import pull
 from yesrank.cli.remove import remove
 from yesrank.cli.rerank import rerank
 from yesrank.cli.serve import serve
+from yesrank.cli.tune import tune
 from yesrank.cli.verbs import ALIASES, HELP, Verb, Verbs, with_quiet
 from yesrank.cli.verify import verify
 from yesrank.errors import YesrankError
@@ -47,6 +48,7 @@ VERBS = (
     inspect,
     doctor,
     bench,
+    tune,
     evaluate,
     add,
     pull,

@@ -117,4 +117,5 @@ def plain(entry: "Entry") -> dict[str, Any]:
     """The fields of an entry as plain data, each of them even where it is not set."""
     from dataclasses import asdict
 
-    return {**asdict(entry), "path": str(entry.path), "added": entry.added.isoformat()}
+    tuned = entry.tuned and entry.tuned.isoformat()
+    return {**asdict(entry), "path": str(entry.path), "added": entry.added.isoformat(), "tuned": tuned}

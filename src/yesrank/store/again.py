@@ -18,8 +18,8 @@ def stored_already(
 ) -> Entry | None:
     """The stored entry that `take_in` has made of the same arguments; None where there is none, or no folder any more.
 
-    A model of the hub is not looked up again, and its variant may be left to what was chosen. Raises ModelError for a
-    file of names or a manifest that is not valid.
+    A model of the hub is not looked up again, and its variant may be left to what was chosen; so may precision, engine
+    and variant of a model that was tuned. Raises ModelError for a file of names or a manifest that is not valid.
     """
     there = store.find(entry.name)
     if there is None or there.name != entry.name or not is_folder(there.path):
@@ -27,17 +27,25 @@ def stored_already(
     path = Path(model).expanduser()
     source, named = (str(path.resolve()), None) if is_folder(path) else from_address(model)
     options = {name: getattr(there, name) for name in _OPTIONS}
+    asked = _run_as(there, entry)
     others = set(there.aliases) - set(entry.aliases)
     same = (
         there.source == source
-        and entry == replace(entry, **options)
-        and (entry.variant == there.variant or (entry.variant is None and not is_folder(path)))
+        and asked == replace(asked, **options)
+        and (asked.variant == there.variant or (asked.variant is None and not is_folder(path)))
         and set(entry.aliases) <= set(there.aliases)
         and others <= {source}  # the id of the hub, which becomes an alias by itself
         and (revision or named) in (None, there.revision)
         and _is_made_so(there, path, weights)
     )
     return there if same else None
+
+
+def _run_as(there: Entry, entry: Entry) -> Entry:
+    """The asked entry; where it leaves open how it is run, and the stored one was tuned, with that one's way."""
+    if there.tuned is None or (entry.precision, entry.engine, entry.variant) != ("auto", None, None):
+        return entry
+    return replace(entry, precision=there.precision, engine=there.engine, variant=there.variant)
 
 
 def _is_made_so(there: Entry, source: Path, weights: str | None) -> bool:

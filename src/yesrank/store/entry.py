@@ -28,7 +28,7 @@ class Entry:
 
     path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
     engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
-    aliases: other names. added: the day on which it was added.
+    aliases: other names. added: the day on which it was added; tuned: that on which `yesrank tune` chose how it is run.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Entry:
     max_length: int | None = None
     aliases: tuple[str, ...] = ()
     added: date = field(default_factory=date.today)
+    tuned: date | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError, which names the field."""
@@ -121,7 +122,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("engine", "variant", "instruction", "template"), (str, "a string")),
     "max_length": (int, "a whole number"),
     "aliases": (list, "a list of strings"),
-    "added": (date, "a date such as 2026-01-31"),
+    **dict.fromkeys(("added", "tuned"), (date, "a date such as 2026-01-31")),
 }
 
 

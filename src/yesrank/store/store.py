@@ -57,6 +57,20 @@ class Store:
             toml.write(self.path, toml.Contents((*entries, entry), kept.default))
         return entry
 
+    def change(self, name: str, how: Callable[[Entry], Entry]) -> Entry:
+        """Puts `how` of the entry with that name or alias in its place among the others, and returns it.
+
+        how: keeps the name. Raises ModelNotFound; InputError where another entry has one of the names.
+        """
+        with toml.locked(self.path):
+            entry = self.get(name)
+            changed = how(entry)
+            kept = toml.read(self.path)
+            _check_free(changed, [each for each in kept.entries if each.name != entry.name])
+            entries = tuple(changed if each.name == entry.name else each for each in kept.entries)
+            toml.write(self.path, toml.Contents(entries, kept.default))
+        return changed
+
     def remove(self, name: str, then: Callable[[Entry, Sequence[Entry]], None] | None = None) -> Entry:
         """Removes the entry of that name and returns it; the model's files stay.
 

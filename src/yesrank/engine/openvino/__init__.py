@@ -11,7 +11,7 @@ from yesrank.engine.base import Engine
 from yesrank.errors import without_openvino
 from yesrank.types import FloatArray, Prompt
 
-__all__ = ["check_device", "check_installed", "is_installed", "layer_states", "open_engine"]
+__all__ = ["check_device", "check_installed", "is_installed", "layer_states", "open_engine", "precisions"]
 
 
 def is_installed() -> bool:
@@ -51,3 +51,11 @@ def layer_states(
     from yesrank.engine.openvino.load import layer_states as states
 
     return states(folder, prompts, device=device, precision=precision)
+
+
+def precisions(folder: Path, *, device: str = "CPU") -> tuple[str, ...]:
+    """See load.precisions. Raises MissingExtra too."""
+    check_installed()
+    from yesrank.engine.openvino.load import precisions as known
+
+    return known(folder, device=device)

@@ -70,6 +70,14 @@ def rewrite(model: Model) -> None:
     model.validate_nodes_and_infer_types()
 
 
+def has_int8_matrices(model: Model) -> bool:
+    """Whether every matrix of the model is stored in int8, as w8a8 needs it."""
+    try:
+        return len(list(_products(model))) > 0
+    except InputError:
+        return False
+
+
 def _products(model: Model) -> Iterator[Node]:
     for node in model.get_ordered_ops():
         if node.get_type_name() == "MatMul" and weights.is_weight(node.input_value(1)):

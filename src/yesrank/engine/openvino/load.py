@@ -12,7 +12,7 @@ from yesrank.engine.bounds import KERNELS
 from yesrank.engine.openvino import passes, weights
 from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
-from yesrank.engine.openvino.int8 import use_int8
+from yesrank.engine.openvino.int8 import has_int8_matrices, use_int8
 from yesrank.engine.openvino.kernels import few_primitives
 from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
@@ -66,6 +66,21 @@ def open_engine(
     with pages_released(data), few_primitives():  # the first call repacks the weights, so it is made here
         engine.encode([Prompt.of((0,))])
     return engine
+
+
+def precisions(folder: Path, *, device: str = "CPU") -> tuple[str, ...]:
+    """Those of PRECISIONS that open_engine would take for a folder on a device, auto left out. Loads no weights."""
+    core = ov.Core()
+    device = real_device(core, device)
+    xml, _ = check_ir(folder)
+    model = _read(core, xml)
+    compressed, has_bf16 = _is_compressed(model), _has_bf16(core, device)
+    refused = {"auto"} if has_int8_matrices(model) else {"auto", "w8a8"}
+    return tuple(
+        each
+        for each in PRECISIONS
+        if each not in refused and _can_be_had(each, compressed=compressed, has_bf16=has_bf16)
+    )
 
 
 def layer_states(
@@ -176,6 +191,14 @@ def _choose(precision: str, *, compressed: bool, has_bf16: bool) -> str:
             "precision", f"this CPU has no bf16 arithmetic, which {precision} needs", "use f32"
         )  # w8a8 can do without
     return precision
+
+
+def _can_be_had(precision: str, *, compressed: bool, has_bf16: bool) -> bool:
+    try:
+        _choose(precision, compressed=compressed, has_bf16=has_bf16)
+    except InputError:
+        return False
+    return True
 
 
 def _note(precision: str, *, compressed: bool, paged: bool) -> str:
