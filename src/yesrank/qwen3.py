@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yesrank import rope
 from yesrank.errors import CheckpointError, UnsupportedModel
 from yesrank.filekinds import in_place_of
+from yesrank.rope import Yarn
 
 EMBEDDING = "model.embed_tokens.weight"
 FINAL_NORM = "model.norm.weight"
 HEAD = "lm_head.weight"
+LONGEST = 32768
+"""The longest prompt in tokens that the model card vouches for, without RoPE scaling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,17 @@ class Qwen3Config:
     rms_norm_eps: float
     rope_theta: float
     tie_word_embeddings: bool
+    yarn: Yarn | None = None
+
+    @property
+    def positions(self) -> int:
+        """How many positions there are: those of config.json, or those that the scaling makes of them."""
+        return max(self.max_position_embeddings, self.yarn.positions if self.yarn else 0)
+
+    @property
+    def longest(self) -> int:
+        """The longest prompt in tokens that may be asked for."""
+        return self.positions if self.yarn else min(LONGEST, self.positions)
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> "Qwen3Config":
@@ -39,6 +54,7 @@ class Qwen3Config:
         _refuse_other_architectures(config)
         try:
             heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+            theta, yarn = rope.read(config)
             return cls(
                 hidden_size=hidden,
                 intermediate_size=int(config["intermediate_size"]),
@@ -49,8 +65,9 @@ class Qwen3Config:
                 vocab_size=int(config["vocab_size"]),
                 max_position_embeddings=int(config["max_position_embeddings"]),
                 rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
-                rope_theta=_rope_theta(config),
+                rope_theta=theta,
                 tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
+                yarn=yarn,
             )
         except KeyError as error:
             raise CheckpointError(
@@ -158,16 +175,3 @@ def quantised_already(method: object = None) -> UnsupportedModel:
         f"the checkpoint's weights are quantised already{name}; what it was made from is needed",
         "take the original, such as Qwen/Qwen3-Reranker-0.6B, which --weights int8 or int4 makes as small",
     )
-
-
-def _rope_theta(config: dict[str, Any]) -> float:
-    """Published configs write rope_theta, newer ones rope_parameters; scaled RoPE is refused, not ignored."""
-    parameters = config.get("rope_parameters") or {}
-    scaling = config.get("rope_scaling") or {}
-    kind = parameters.get("rope_type") or scaling.get("rope_type") or scaling.get("type") or "default"
-    if kind != "default":
-        raise UnsupportedModel(f"config.json asks for RoPE scaling {kind!r}, which is not implemented")
-    theta = parameters.get("rope_theta", config.get("rope_theta"))
-    if theta is None:
-        raise KeyError("rope_theta")
-    return float(theta)

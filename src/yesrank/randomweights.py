@@ -115,13 +115,15 @@ def write_random_checkpoint(
 
 def config_json(config: Qwen3Config) -> dict[str, Any]:
     """The content of a config.json for that configuration, as transformers writes it."""
+    numbers = {key: value for key, value in asdict(config).items() if key != "yarn"}
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
         "hidden_act": "silu",
         "attention_bias": False,
         "use_sliding_window": False,
-        **asdict(config),
+        **numbers,
+        **({"rope_scaling": config.yarn.as_dict()} if config.yarn else {}),
     }
 
 

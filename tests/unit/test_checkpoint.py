@@ -108,7 +108,7 @@ def test_broken_config(text: str, folder: Path) -> None:
         {"quantization_config": {"bits": 4}},
         {"hidden_act": "gelu"},
         {"architectures": ["Qwen3ForSequenceClassification"]},
-        {"rope_scaling": {"rope_type": "yarn", "factor": 4}},
+        {"rope_scaling": {"rope_type": "dynamic", "factor": 4}},
     ],
 )
 def test_another_architecture(change: dict[str, Any], folder: Path) -> None:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry", "filekinds"),
-    ("qwen3", "checkpoint", "manifest", "claims", "prompt", "documents"),
+    ("rope", "qwen3", "checkpoint", "manifest", "claims", "prompt", "documents"),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
@@ -21,7 +21,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-BESIDE = {"checkpoint": {"qwen3"}, "manifest": {"qwen3", "prompt"}, "randomweights": {"convert"}}
+BESIDE = {
+    "qwen3": {"rope"},
+    "checkpoint": {"qwen3"},
+    "manifest": {"qwen3", "prompt"},
+    "randomweights": {"convert"},
+}
 # below, and still not wanted: an engine ends at the last hidden state and knows nothing of yes and no
 UNWANTED = {"engine": {"manifest", "prompt", "tokens", "head"}}
 # where OpenVINO may be imported at all, and where that must wait until it is needed

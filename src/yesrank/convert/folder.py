@@ -14,11 +14,7 @@ from safetensors.numpy import save
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
-from yesrank.qwen3 import Qwen3Config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
-
-MODEL_CARD_LIMIT = 32768
-"""The longest prompt that the model card vouches for."""
 
 COPIED = (
     "config.json",
@@ -130,15 +126,11 @@ def manifest_of(
         weights=weights,
         template=template,
         answers=answers,
-        max_length=min(MODEL_CARD_MAX_LENGTH, _limit(checkpoint.config)),
-        limit=_limit(checkpoint.config),
+        max_length=min(MODEL_CARD_MAX_LENGTH, checkpoint.config.longest),
+        limit=checkpoint.config.longest,
         files=_entries(folder, meter),
         onnx=onnx,
     )
-
-
-def _limit(config: Qwen3Config) -> int:
-    return min(MODEL_CARD_LIMIT, config.max_position_embeddings)
 
 
 def _origin(source: Path) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ from openvino import opset13 as ops
 from openvino.op.util import Variable, VariableInfo
 from openvino.utils.node_factory import NodeFactory
 
-from yesrank import qwen3
+from yesrank import qwen3, rope
 from yesrank.convert.constants import matrix, vector
 from yesrank.convert.quantize import Packed
 from yesrank.qwen3 import Qwen3Config
@@ -126,14 +126,19 @@ class _Builder:
         """cos and sin, each [B, 1, L, head_dim]."""
         size = self._config.head_dim
         exponents = np.arange(0, size, 2, dtype=np.float32) / np.float32(size)
-        frequencies = (np.float32(1) / np.float32(self._config.rope_theta) ** exponents).reshape(
-            1, size // 2, 1
-        )
+        theta, yarn = self._config.rope_theta, self._config.yarn
+        frequencies = rope.frequencies(np.float32(1) / np.float32(theta) ** exponents, theta, yarn)
         positions = ops.convert(ops.unsqueeze(self._positions, _int(1)), "f32")
-        angles = ops.matmul(ops.constant(frequencies.astype(np.float32)), positions, False, False)
+        angles = ops.matmul(
+            ops.constant(frequencies.reshape(1, size // 2, 1).astype(np.float32)), positions, False, False
+        )
         angles = ops.transpose(angles, _ints(0, 2, 1))
         angles = ops.concat([angles, angles], axis=-1)
-        return ops.unsqueeze(ops.cos(angles), _int(1)), ops.unsqueeze(ops.sin(angles), _int(1))
+        cos, sin = ops.cos(angles), ops.sin(angles)
+        if yarn is not None:
+            factor = ops.constant(np.float32(yarn.attention_factor))
+            cos, sin = ops.multiply(cos, factor), ops.multiply(sin, factor)
+        return ops.unsqueeze(cos, _int(1)), ops.unsqueeze(sin, _int(1))
 
     def _attention_mask(self) -> Node:
         """[B, 1, L, past + L]: 0 where a query sees a key, else _MASKED. Causal, and no padding is seen."""

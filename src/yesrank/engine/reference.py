@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
-from yesrank import qwen3
+from yesrank import qwen3, rope
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import check_prompts
 from yesrank.errors import EngineError
@@ -39,7 +39,7 @@ class ReferenceEngine:
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         checkpoint = self._open()
-        check_prompts(prompts, checkpoint.config.max_position_embeddings)
+        check_prompts(prompts, checkpoint.config.positions)
         if not prompts:
             return np.zeros((0, checkpoint.config.hidden_size), np.float32)
         with self._lock:
@@ -53,7 +53,7 @@ class ReferenceEngine:
     def layer_states(self, prompts: Sequence[Prompt]) -> FloatArray:
         """The last token's residual stream, after the embedding and after each layer: float32 [N, layers + 1, D]."""
         checkpoint = self._open()
-        check_prompts(prompts, checkpoint.config.max_position_embeddings)
+        check_prompts(prompts, checkpoint.config.positions)
         with self._lock:
             states = [_last_tokens(state, prompts) for state in _residual_streams(checkpoint, prompts)]
         return np.stack(states, axis=1)
@@ -142,10 +142,11 @@ def rms_norm(x: FloatArray, weight: FloatArray, eps: float) -> FloatArray:
 
 
 def rope_tables(positions: np.ndarray, config: qwen3.Qwen3Config) -> tuple[FloatArray, FloatArray]:
-    """cos and sin of position x theta^(-2i/S), float32 [T, 1, S/2] (computed in float64: positions reach 40 960)."""
-    frequency = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
-    angle = positions[:, None, None] * frequency
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    """cos and sin of position x theta^(-2i/S), or as YaRN has it: float32 [T, 1, S/2] (computed in float64)."""
+    plain = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
+    angle = positions[:, None, None] * rope.frequencies(plain, config.rope_theta, config.yarn)
+    size = config.yarn.attention_factor if config.yarn else 1.0
+    return (np.cos(angle) * size).astype(np.float32), (np.sin(angle) * size).astype(np.float32)
 
 
 def rotate(x: FloatArray, cos: FloatArray, sin: FloatArray) -> FloatArray:

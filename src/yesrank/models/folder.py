@@ -16,9 +16,6 @@ from yesrank.qwen3 import Qwen3Config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 from yesrank.types import FloatArray
 
-LIMIT = 32768
-"""The longest prompt in tokens: the context that the model card states."""
-
 _HEAD = "head.safetensors"
 
 
@@ -71,7 +68,7 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         check_beside(path, here)
     config = Qwen3Config.from_folder(path)
     encoder = PromptEncoder.from_folder(path)
-    limit = min(LIMIT, config.max_position_embeddings)
+    limit = config.longest
     return ModelFolder(
         path=path,
         kind=_kind(path),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yesrank import qwen3
+from yesrank import qwen3, rope
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.onnx.graph import MICROSOFT, Dimension, Graph
 from yesrank.convert.onnx.matrices import Matrices, narrowed
@@ -229,15 +229,17 @@ class _Builder:
         They are put together from two small tables when the model is loaded: a published model's would take 20 MB.
         """
         graph, config = self._graph, self._config
-        frequency = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
-        coarse = np.arange(0, config.max_position_embeddings, _FINE)[:, None, None] * frequency
+        plain = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
+        frequency = rope.frequencies(plain, config.rope_theta, config.yarn)
+        size = config.yarn.attention_factor if config.yarn else 1.0
+        coarse = np.arange(0, config.positions, _FINE)[:, None, None] * frequency
         fine = np.arange(_FINE)[None, :, None] * frequency
         names = {
             f"{function.__name__}_{which}": graph.values(
-                f"rope_{function.__name__}_{which}", function(angles).astype(np.float32)
+                f"rope_{function.__name__}_{which}", (function(angles) * factor).astype(np.float32)
             )
             for function in (np.cos, np.sin)
-            for which, angles in (("coarse", coarse), ("fine", fine))
+            for which, angles, factor in (("coarse", coarse, size), ("fine", fine, 1.0))
         }
 
         def product(first: str, second: str) -> str:

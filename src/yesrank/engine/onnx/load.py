@@ -49,8 +49,6 @@ def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None
         if graph.cache
         else "the graph keeps no keys and values: the query is computed for every document",
     )
-    engine = OnnxEngine(
-        session, worker, graph, info, config.num_attention_heads, config.max_position_embeddings
-    )
+    engine = OnnxEngine(session, worker, graph, info, config.num_attention_heads, config.positions)
     engine.encode([Prompt.of((0,))])  # a variant that this device cannot run fails here
     return engine

@@ -62,7 +62,7 @@ def open_engine(
         weights_bytes=data.stat().st_size,
         note=_note(chosen, compressed=compressed, paged=paged),
     )
-    engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.max_position_embeddings)
+    engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.positions)
     with pages_released(data), few_primitives():  # the first call repacks the weights, so it is made here
         engine.encode([Prompt.of((0,))])
     return engine
@@ -94,7 +94,7 @@ def layer_states(
     device = real_device(core, device)
     xml, _ = check_ir(folder)
     config = Qwen3Config.from_folder(folder)
-    check_prompts(prompts, config.max_position_embeddings)
+    check_prompts(prompts, config.positions)
     model = _read(core, xml)
     compressed = _is_compressed(model)
     has_bf16 = _has_bf16(core, device)
