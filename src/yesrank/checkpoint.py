@@ -1,7 +1,6 @@
 """A published checkpoint on disk: one or several safetensors files, read one tensor at a time."""
 
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,44 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from yesrank import qwen3
-from yesrank.errors import CheckpointError, ModelNotFound, UnsupportedModel
+from yesrank.errors import CheckpointError
 from yesrank.filekinds import in_place_of
 from yesrank.qwen3 import Qwen3Config
+from yesrank.tensorplaces import INDEX, SINGLE, full_names, refuse_what_is_no_checkpoint, weight_files
 from yesrank.types import FloatArray
 
 Tensor = npt.NDArray[Any]
 
-_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _DTYPES = ("BF16", "F16", "F32")
 _QUANTISED = (".qweight", ".qzeros", ".weight_packed")  # of GPTQ, AWQ and compressed-tensors
 _AGAIN = "download the file again"
+_ROWS = 4096  # of two matrices that are compared, at a time
 
 
 class Checkpoint:
     """The tensors of a Qwen3 checkpoint by their transformers names.
 
     Opening reads headers only and checks every name, shape and dtype, and that no file is cut short. Tensors
-    are memory-mapped: reading one costs its own size and nothing more. Checkpoints saved from the bare
-    decoder (no "model." before the names, as Qwen3-Embedding publishes) read the same.
+    are memory-mapped: reading one costs its own size and nothing more. Which files and names count: see tensorplaces.
+    Where config.json ties the output embedding to the input's and both are there, they are compared, and are not tied
+    where they differ: `config` says what holds. notes: what is not as it seems, for a person to read.
     """
 
     def __init__(self, folder: Path) -> None:
         """Raises ModelNotFound, UnsupportedModel or CheckpointError, each saying what to do."""
         self.folder = folder
-        _refuse_what_is_no_checkpoint(folder)
+        refuse_what_is_no_checkpoint(folder)
         self.config = Qwen3Config.from_folder(folder)
+        self.notes: tuple[str, ...] = ()
         self._files: dict[str, Any] = {}
         self._place = self._locate()
         self._check_shapes()
+        self._settle_head()
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it was saved from the decoder alone, as embedding models are: without an output embedding."""
+        return self._place[qwen3.EMBEDDING][1] == qwen3.EMBEDDING.removeprefix("model.")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -102,16 +110,42 @@ class Checkpoint:
 
     def _locate(self) -> dict[str, tuple[str, str]]:
         """Full tensor name -> (file, name in that file)."""
-        index = self.folder / _INDEX
-        if index.exists():
-            stored: Mapping[str, str] = _read_index(index)
-        else:
-            stored = dict.fromkeys(self._open(_SINGLE).keys(), _SINGLE)
-        bare = "embed_tokens.weight" in stored
-        return {
-            (f"model.{name}" if bare and name != qwen3.HEAD else name): (file, name)
-            for name, file in stored.items()
-        }
+        stored: dict[str, str] = {}
+        for file in weight_files(self.folder):
+            for name in self._open(file).keys():  # noqa: SIM118  no dict
+                if name in stored:
+                    raise CheckpointError(
+                        f"{name} is in {stored[name]} and in {file}", "save the checkpoint anew"
+                    )
+                stored[name] = file
+        if SINGLE in stored.values() and (self.folder / INDEX).exists():
+            self._note(f"{INDEX} is left over from another save: {SINGLE} goes first, as in transformers")
+        names = full_names(stored, {*qwen3.tensors(self.config), qwen3.HEAD})
+        place = {full: (stored[name], name) for full, name in names.items()}
+        if self.config.tie_word_embeddings and qwen3.HEAD in place:
+            place.setdefault(qwen3.EMBEDDING, place[qwen3.HEAD])  # of two that are one, one is stored
+        return place
+
+    def _settle_head(self) -> None:
+        """Keeps the two embeddings tied only where they are the same."""
+        place = self._place
+        if not self.config.tie_word_embeddings or place.get(qwen3.HEAD) in (None, place[qwen3.EMBEDDING]):
+            return
+        if self.shape(qwen3.HEAD) == self.shape(qwen3.EMBEDDING) and self._equal(qwen3.HEAD, qwen3.EMBEDDING):
+            return
+        self.config = replace(self.config, tie_word_embeddings=False)
+        self._check_shapes()
+        self._note(
+            "config.json ties lm_head to the embedding, but another lm_head is there: that one is used"
+        )
+
+    def _equal(self, one: str, other: str) -> bool:
+        count = self.shape(one)[0]
+        parts = ((start, min(start + _ROWS, count)) for start in range(0, count, _ROWS))
+        return all(np.array_equal(self.rows(one, *part), self.rows(other, *part)) for part in parts)
+
+    def _note(self, text: str) -> None:
+        self.notes = (*self.notes, text)
 
     def _check_shapes(self) -> None:
         expected = qwen3.tensors(self.config)
@@ -132,40 +166,3 @@ class Checkpoint:
             dtype = self._slice(name).get_dtype()
             if dtype not in _DTYPES:
                 raise qwen3.quantised_already(dtype)
-
-
-def _read_index(path: Path) -> dict[str, str]:
-    try:
-        weights = json.loads(path.read_bytes())["weight_map"]
-        return {str(name): str(file) for name, file in weights.items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        if found := in_place_of(path):
-            raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
-        raise CheckpointError(f"{path} cannot be read: {error}", _AGAIN) from error
-
-
-def _refuse_what_is_no_checkpoint(folder: Path) -> None:
-    if folder.suffix == ".gguf" or (
-        folder.is_dir() and not _has_weights(folder) and any(folder.glob("*.gguf"))
-    ):
-        raise UnsupportedModel(
-            f"{folder} is a GGUF model", "download the original safetensors checkpoint instead"
-        )
-    if not folder.is_dir():
-        raise ModelNotFound(
-            f"there is no folder {folder}", "download the checkpoint, for example with: hf download"
-        )
-    if (folder / "adapter_config.json").exists():
-        raise UnsupportedModel(
-            f"{folder} is a LoRA adapter, not a whole model",
-            "merge it into its base first (peft: merge_and_unload, then save_pretrained)",
-        )
-    if not _has_weights(folder):
-        raise CheckpointError(
-            f"{folder} has neither {_SINGLE} nor {_INDEX}",
-            "download the checkpoint's safetensors files; pytorch_model.bin is not read",
-        )
-
-
-def _has_weights(folder: Path) -> bool:
-    return (folder / _SINGLE).exists() or (folder / _INDEX).exists()

@@ -65,14 +65,114 @@ def test_a_sharded_one_opens(shards: int, original: Path, tmp_path: Path) -> Non
         assert np.array_equal(checkpoint.tensor(name), whole.tensor(name))
 
 
-def test_the_names_of_a_bare_decoder_are_read(original: Path, folder: Path) -> None:
-    def strip(tensors: dict[str, np.ndarray]) -> None:
-        for name in list(tensors):
-            tensors[name.removeprefix("model.")] = tensors.pop(name)
+def assert_same(found: Checkpoint, expected: Checkpoint) -> None:
+    assert found.config == expected.config
+    for name in qwen3.tensors(expected.config):
+        assert np.array_equal(found.tensor(name), expected.tensor(name))
 
-    edit_tensors(folder, strip)
-    expected = Checkpoint(original).tensor(qwen3.FINAL_NORM)
-    assert np.array_equal(Checkpoint(folder).tensor(qwen3.FINAL_NORM), expected)
+
+def rename(folder: Path, change: Callable[[str], str]) -> None:
+    def edit(tensors: dict[str, np.ndarray]) -> None:
+        for name in list(tensors):
+            tensors[change(name)] = tensors.pop(name)
+
+    edit_tensors(folder, edit)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name: name.removeprefix("model."),
+        lambda name: f"model.{name}",
+        lambda name: name.removeprefix("model.") if "layers.1." in name else name,
+        lambda name: f"base_model.model.{name}",
+        lambda name: f"module.{name}",
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"module._orig_mod.{name.removeprefix('model.')}",
+        lambda name: name.replace("layers.0.", "layers.0._orig_mod."),
+        lambda name: f"_fsdp_wrapped_module.{name}".replace(".mlp.", "._checkpoint_wrapped_module.mlp."),
+    ],
+    ids=["bare", "one more", "mixed", "peft", "parallel", "compiled", "both", "compiled layers", "fsdp"],
+)
+def test_names_that_wrappers_and_bare_decoders_leave_are_read(
+    change: Callable[[str], str], original: Path, folder: Path
+) -> None:
+    rename(folder, change)
+    assert_same(Checkpoint(folder), Checkpoint(original))
+    assert Checkpoint(folder).is_bare == (change(qwen3.EMBEDDING) == "embed_tokens.weight")
+
+
+def test_an_adapter_that_is_not_merged(folder: Path) -> None:
+    rename(folder, lambda name: f"base_model.model.{name.replace('q_proj', 'q_proj.base_layer')}")
+    with pytest.raises(UnsupportedModel, match="not merged"):
+        Checkpoint(folder)
+
+
+def test_two_tensors_of_one_meaning(folder: Path) -> None:
+    edit_tensors(folder, lambda tensors: tensors.update({"norm.weight": np.ones(64, np.float32)}))
+    with pytest.raises(CheckpointError, match=r"model\.norm\.weight is there twice"):
+        Checkpoint(folder)
+
+
+# what holds where config.json and the tensors disagree, as transformers 5.24 decides it: see tests/parity
+
+
+def test_of_two_tied_embeddings_the_head_alone_may_be_stored(original: Path, folder: Path) -> None:
+    """safetensors' save_model keeps the first name of those that share memory."""
+    rename(folder, lambda name: qwen3.HEAD if name == qwen3.EMBEDDING else name)
+    assert_same(Checkpoint(folder), Checkpoint(original))
+
+
+def test_the_same_head_once_more_changes_nothing(original: Path, folder: Path) -> None:
+    edit_tensors(folder, lambda tensors: tensors.update({qwen3.HEAD: tensors[qwen3.EMBEDDING].copy()}))
+    assert_same(Checkpoint(folder), Checkpoint(original))
+    assert Checkpoint(folder).notes == ()
+
+
+def test_another_head_is_not_tied_whatever_config_says(original: Path, folder: Path) -> None:
+    head = load_file(original / "model.safetensors")[qwen3.EMBEDDING].copy()
+    head[-1, -1] += 1  # the last of all values
+    edit_tensors(folder, lambda tensors: tensors.update({qwen3.HEAD: head}))
+    checkpoint = Checkpoint(folder)
+    assert not checkpoint.config.tie_word_embeddings
+    assert np.array_equal(checkpoint.output_rows([511]), head[511:].astype(np.float32))
+    assert "another lm_head is there" in checkpoint.notes[0]
+
+
+def test_a_head_of_another_shape(folder: Path) -> None:
+    edit_tensors(folder, lambda tensors: tensors.update({qwen3.HEAD: np.ones((7, 64), np.float32)}))
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight has shape \[7, 64\]"):
+        Checkpoint(folder)
+
+
+@pytest.mark.parametrize("shards_too", [False, True])
+def test_a_single_file_goes_before_the_index_of_an_older_save(
+    shards_too: bool, original: Path, tmp_path: Path
+) -> None:
+    write_random_checkpoint(tmp_path, shards=3, seed=1)
+    shutil.copy(original / "model.safetensors", tmp_path)
+    for path in tmp_path.glob("model-*"):
+        if not shards_too:
+            path.unlink()
+    checkpoint = Checkpoint(tmp_path)
+    assert_same(checkpoint, Checkpoint(original))
+    assert checkpoint.files == (tmp_path / "model.safetensors",)
+    assert "left over" in checkpoint.notes[0]
+
+
+def test_an_index_that_leads_out_of_the_folder(tmp_path: Path) -> None:
+    write_random_checkpoint(tmp_path, shards=2)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace("model-00002", "../model-00002"))
+    with pytest.raises(CheckpointError, match="not in the folder"):
+        Checkpoint(tmp_path)
+
+
+def test_a_tensor_in_two_shards(original: Path, tmp_path: Path) -> None:
+    write_random_checkpoint(tmp_path, shards=2)
+    shutil.copy(original / "model.safetensors", tmp_path / "model-00002-of-00002.safetensors")
+    with pytest.raises(CheckpointError, match=r"is in model-00001.* and in model-00002"):
+        Checkpoint(tmp_path)
 
 
 def test_both_spellings_of_rope_theta_are_read(folder: Path) -> None:
@@ -125,8 +225,23 @@ def test_missing_keys(folder: Path) -> None:
 
 def test_a_lora_adapter(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
-    with pytest.raises(UnsupportedModel, match="merge"):
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    with pytest.raises(UnsupportedModel, match="is a LoRA adapter, not a whole model"):
         Checkpoint(folder)
+
+
+def test_a_whole_model_with_an_adapter_beside_it(folder: Path) -> None:
+    """transformers applies the adapter to it once more: peft.save_pretrained, then merged into the same folder."""
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(UnsupportedModel, match="a whole model and an adapter") as caught:
+        Checkpoint(folder)
+    assert "take adapter_config.json and adapter_model.safetensors out" in str(caught.value.hint)
+
+
+def test_a_merged_model_may_keep_the_settings_of_its_adapter(original: Path, folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    assert_same(Checkpoint(folder), Checkpoint(original))
 
 
 def test_a_gguf(tmp_path: Path) -> None:

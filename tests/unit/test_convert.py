@@ -17,15 +17,17 @@ from tokenizers import Tokenizer
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert import KINDS, convert
+from yesrank.convert import KINDS, convert, convert_onnx
 from yesrank.convert.quantize import asymmetric, group_size, symmetric
 from yesrank.convert.weights import planned_bytes, stored_kind
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import ConversionError
 from yesrank.manifest import check_files, read_manifest
+from yesrank.models.reranker import Reranker
 from yesrank.qwen3 import Qwen3Config
 from yesrank.randomweights import PRESETS, config_json, write_random_checkpoint
 from yesrank.types import Prompt
+from yesrank.verify import verify
 
 EXACT = {  # nothing rounded on the way
     "INFERENCE_PRECISION_HINT": "f32",
@@ -314,3 +316,24 @@ def test_the_tokenizer_as_ir(make: Make, tmp_path: Path) -> None:
     model = ov.Core().compile_model(tmp_path / "target" / "openvino_tokenizer.xml", "CPU")
     expected = Tokenizer.from_file(str(source / "tokenizer.json")).encode(text).ids
     assert model([text])["input_ids"][0].tolist() == expected
+
+
+def test_a_head_of_its_own_is_converted_and_config_says_so(checkpoint_folder: Path, tmp_path: Path) -> None:
+    """Tied by config.json alone: no part of the conversion may take the embedding in its place."""
+    source = tmp_path / "source"
+    shutil.copytree(checkpoint_folder, source)
+    tensors = load_file(source / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"][::-1].copy()
+    save_file(tensors, source / "model.safetensors")
+    convert(source, tmp_path / "ir", weights="bf16")
+    convert_onnx(source, tmp_path / "onnx", variants=["fp32"], head="full")
+    for folder in (tmp_path / "ir", tmp_path / "onnx"):
+        assert json.loads((folder / "config.json").read_text())["tie_word_embeddings"] is False
+        for name in ("head.safetensors", "yesrank.json"):  # so that the graph's own rows are read
+            (folder / name).unlink()
+        with Reranker(folder) as reranker, Reranker(source, engine="reference") as reference:
+            found = reranker.rank("a", ["b", "c d e"]).hits
+            expected = reference.rank("a", ["b", "c d e"]).hits
+        assert [hit.logit for hit in found] == pytest.approx([hit.logit for hit in expected], abs=0.02)
+    report = verify(tmp_path / "onnx", source, prompts=1)
+    assert report.failures == ()

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry", "filekinds"),
-    ("rope", "qwen3", "checkpoint", "manifest", "claims", "prompt", "documents"),
+    ("rope", "qwen3", "tensorplaces", "checkpoint", "manifest", "claims", "prompt", "documents"),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 BESIDE = {
     "qwen3": {"rope"},
-    "checkpoint": {"qwen3"},
+    "checkpoint": {"qwen3", "tensorplaces"},
     "manifest": {"qwen3", "prompt"},
     "randomweights": {"convert"},
 }

@@ -1,5 +1,6 @@
 """What every converted folder holds besides the model, whatever its format, and how its making is reported."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -7,13 +8,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 from safetensors.numpy import save
 
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
+from yesrank.qwen3 import read_config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 
 COPIED = (
@@ -75,11 +77,22 @@ class Meter:
             self._progress(self._tensors, self._of_tensors, int(self._bytes), self._total)
 
 
-def copy_files(source: Path, folder: Path) -> None:
-    """Copies COPIED, as far as they are there."""
+def copy_files(checkpoint: Checkpoint, folder: Path) -> None:
+    """Copies COPIED, as far as they are there. config.json says what holds, where it did not."""
     for name in COPIED:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+        if (checkpoint.folder / name).is_file():
+            shutil.copyfile(checkpoint.folder / name, folder / name)
+    config = true_config(checkpoint)
+    if config != read_config(checkpoint.folder):
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def true_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The content of config.json, with embeddings tied only where the checkpoint's are."""
+    config, tied = read_config(checkpoint.folder), checkpoint.config.tie_word_embeddings
+    return (
+        config if bool(config.get("tie_word_embeddings")) == tied else {**config, "tie_word_embeddings": tied}
+    )
 
 
 def copied_bytes(source: Path) -> int:

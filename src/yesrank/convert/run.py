@@ -60,7 +60,7 @@ def convert(
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
         _write_model(folder, checkpoint, weights, meter)
-        copy_files(source, folder)
+        copy_files(checkpoint, folder)
         write_head(folder, checkpoint, answers)
         if tokenizer_ir:
             write_tokenizer_ir(folder)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from yesrank import rope
+from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
@@ -12,7 +14,7 @@ from yesrank.manifest import Manifest, check_files, read_manifest, without_absen
 from yesrank.models import builtin
 from yesrank.models.integrity import check_beside
 from yesrank.prompt import Template, template_named
-from yesrank.qwen3 import Qwen3Config
+from yesrank.qwen3 import Qwen3Config, read_config
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 from yesrank.types import FloatArray
 
@@ -66,12 +68,15 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         here = without_absent_variants(path, manifest)
         check_files(path, here)
         check_beside(path, here)
-    config = Qwen3Config.from_folder(path)
+    kind = _kind(path)
+    config, notes = _config(path, kind)
     encoder = PromptEncoder.from_folder(path)
     limit = config.longest
+    if manifest is None:
+        notes = ("no yesrank.json: template card and max_length are the model card's", *notes)
     return ModelFolder(
         path=path,
-        kind=_kind(path),
+        kind=kind,
         variants=tuple(file.variant for file in variants_of(path)),
         manifest=manifest,
         config=config,
@@ -79,8 +84,18 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         answers=(encoder.answer_id("yes"), encoder.answer_id("no")),
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
-        notes=() if manifest else ("no yesrank.json: template card and max_length are the model card's",),
+        notes=notes,
     )
+
+
+def _config(path: Path, kind: str) -> tuple[Qwen3Config, tuple[str, ...]]:
+    """What holds of config.json, and what is not as it seems. Of a checkpoint every tensor's header is checked."""
+    forgotten = rope.forgotten_theta(read_config(path))
+    notes = (forgotten,) if forgotten else ()
+    if kind != "checkpoint":
+        return Qwen3Config.from_folder(path), notes
+    checkpoint = Checkpoint(path)
+    return checkpoint.config, (*checkpoint.notes, *notes)
 
 
 def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:

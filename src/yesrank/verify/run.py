@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -233,7 +233,10 @@ def _source(model: ModelFolder, source: Path | None) -> Path:
 
 def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> list[Case]:
     """The prompts. Raises ModelError where the two tokenizers disagree on them, or the shapes differ."""
-    if model.config != checkpoint.config:
+    tied = (
+        checkpoint.config.tie_word_embeddings
+    )  # what its tensors say; the folder's config.json may be a plain copy
+    if replace(model.config, tie_word_embeddings=tied) != checkpoint.config:
         raise ModelError(
             f"{model.path} and {checkpoint.folder} are of different models (config.json differs)",
             "name the checkpoint that the folder was converted from",

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from yesrank.checkpoint import Checkpoint
+from yesrank.convert.folder import true_config
 from yesrank.convert.onnx.variants import Variant
-from yesrank.qwen3 import Qwen3Config, read_config
+from yesrank.qwen3 import read_config
 
 _DEFAULTS = ("int8", "q4", "q8", "fp32", "fp16", "q4f16")  # the first that is there is what is loaded unasked
 _GPU_DEFAULTS = ("q4", "fp32", "q4f16", "fp16")  # integer products have no WebGPU kernels
@@ -14,13 +16,13 @@ _SPECIAL = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def write_config(
-    source: Path, folder: Path, variants: Sequence[Variant], data_files: Mapping[str, int]
+    checkpoint: Checkpoint, folder: Path, variants: Sequence[Variant], data_files: Mapping[str, int]
 ) -> None:
     """Writes folder/config.json: the source's, and what Transformers.js must know.
 
     data_files: number of external data files by the name of the .onnx file, for those that have some.
     """
-    config, numbers = read_config(source), Qwen3Config.from_folder(source)
+    config, numbers = true_config(checkpoint), checkpoint.config
     config["head_dim"] = numbers.head_dim  # it sizes an empty KV cache with these two
     config["num_key_value_heads"] = numbers.num_key_value_heads
     config["transformers.js_config"] = _transformers_js(variants, data_files)

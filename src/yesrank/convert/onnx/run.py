@@ -55,9 +55,9 @@ def run(
             (folder / "onnx").mkdir()
             for variant, graph in graphs.items():
                 files.write(folder / variant.file, graph.model(version("yesrank")), plans[variant], meter)
-            copy_files(source, folder)
+            copy_files(checkpoint, folder)
             write_companions(source, folder)
-            write_config(source, folder, wanted, _data_files(plans))
+            write_config(checkpoint, folder, wanted, _data_files(plans))
             write_head(folder, checkpoint, answers)
             for variant in wanted:
                 check(folder, checkpoint, variant, rows)
