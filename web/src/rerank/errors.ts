@@ -1,6 +1,8 @@
 /**
  * Every error of the library, in one tree. An aborted call rejects with its signal's reason instead.
  *
+ * Names are written out, for bundlers shorten those of classes.
+ *
  * YesrankError          message and, where there is one, the next step to take
  * ├── InputError        a query, document or option of the caller (`field` names it)
  * ├── ModelError        a model folder that is missing, damaged or no reranker
@@ -12,7 +14,7 @@ export class YesrankError extends Error {
 
   constructor(message: string, hint?: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
+    this.name = "YesrankError";
     this.hint = hint;
   }
 }
@@ -24,12 +26,23 @@ export class InputError extends YesrankError {
 
   constructor(field: string, message: string, hint?: string) {
     super(`${field}: ${message}`, hint);
+    this.name = "InputError";
     this.field = field;
   }
 }
 
 /** A model folder that cannot be used. */
-export class ModelError extends YesrankError {}
+export class ModelError extends YesrankError {
+  constructor(message: string, hint?: string, options?: ErrorOptions) {
+    super(message, hint, options);
+    this.name = "ModelError";
+  }
+}
 
 /** A device that is absent or cannot run the variant, or a run that failed. */
-export class DeviceError extends YesrankError {}
+export class DeviceError extends YesrankError {
+  constructor(message: string, hint?: string, options?: ErrorOptions) {
+    super(message, hint, options);
+    this.name = "DeviceError";
+  }
+}

@@ -7,6 +7,7 @@
  * as one string. The texts are those of the model card of Qwen3-Reranker.
  */
 import { InputError } from "./errors.ts";
+import { isBlank } from "./spaces.ts";
 import type { TemplateName } from "./types.ts";
 
 export const DEFAULT_INSTRUCTION =
@@ -15,7 +16,8 @@ export const DEFAULT_INSTRUCTION =
 const SYSTEM =
   "Judge whether the Document meets the requirements based on the Query and the Instruct provided. " +
   'Note that the answer can only be "yes" or "no".';
-const PREFIX = `<|im_start|>system\n${SYSTEM}<|im_end|>\n<|im_start|>user\n`;
+/** The control text in front of every prompt, in all templates. */
+export const PREFIX = `<|im_start|>system\n${SYSTEM}<|im_end|>\n<|im_start|>user\n`;
 const SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 
 export interface Template {
@@ -56,4 +58,10 @@ export function frame(template: Template, instruction: string, query: string): F
 /** The document as it follows a frame's head. */
 export function documentPiece(document: string): string {
   return ` ${document}`;
+}
+
+/** Throws InputError for a query that asks nothing: the model would answer all the same. */
+export function checkNotBlank(query: string): string {
+  if (!isBlank(query)) return query;
+  throw new InputError("query", "is empty", "give the question");
 }

@@ -2,8 +2,10 @@
 import type { Engine } from "./engine.ts";
 import { InputError } from "./errors.ts";
 import { Folder } from "./folder.ts";
+import { checkNames, LOAD_OPTIONS, RERANK_OPTIONS } from "./options.ts";
 import { platform } from "./platform.ts";
-import { DEFAULT_INSTRUCTION, frame, type Template, templateNamed } from "./prompt.ts";
+import { checkNotBlank, DEFAULT_INSTRUCTION, frame, type Template, templateNamed } from "./prompt.ts";
+import { type Plain, plain } from "./rendered.ts";
 import { Loader } from "./session.ts";
 import { PromptEncoder } from "./tokens.ts";
 import type {
@@ -48,6 +50,7 @@ export class Reranker {
    * Throws InputError, ModelError or DeviceError, each with the next step; the signal's reason where aborted.
    */
   static async load(model: string | URL | ModelFiles, options: LoadOptions = {}): Promise<Reranker> {
+    checkNames(options, LOAD_OPTIONS);
     options.signal?.throwIfAborted();
     const asked = options.template === undefined ? undefined : templateNamed(options.template);
     const instruction = text("instruction", options.instruction ?? DEFAULT_INSTRUCTION);
@@ -78,16 +81,18 @@ export class Reranker {
    */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<Ranking> {
     if (!this.#open) throw new InputError("reranker", "it is disposed", "load it again");
+    checkNames(options, RERANK_OPTIONS);
     const topN = wholeNumber("topN", options.topN ?? 0);
-    const instruction = text("instruction", options.instruction ?? this.#instruction);
-    const around = frame(this.#template, instruction, text("query", query));
+    const read = asRead(query, documents, options);
+    const instruction = read.instruction ?? options.instruction ?? this.#instruction;
+    const around = frame(this.#template, instruction, read.query);
     const maxLength = checkedLength(options.maxLength ?? this.info.maxLength, this.info.limit);
     const encode = this.#encoder.prompts(around, maxLength);
-    const prompts = texts(documents).map(encode);
+    const prompts = read.documents.map(encode);
     const results = await this.#judged(prompts, documents, options);
     results.sort((a, b) => b.logit - a.logit || a.index - b.index);
     const tokens = prompts.reduce((sum, prompt) => sum + prompt.ids.length, 0);
-    return Object.assign(topN ? results.slice(0, topN) : results, { tokens });
+    return Object.assign(topN ? results.slice(0, topN) : results, { tokens, notes: read.notes });
   }
 
   /** Frees the weights. A call that is under way ends with an error. */
@@ -132,12 +137,22 @@ export async function rerank(
   documents: readonly string[],
   options: ShorthandOptions = {},
 ): Promise<Ranking> {
-  const { model = DEFAULT_MODEL, instruction, topN, maxLength, signal, onProgress, ...load } = options;
+  checkNames(options, [...new Set(["model", ...RERANK_OPTIONS, ...LOAD_OPTIONS])]);
+  const {
+    model = DEFAULT_MODEL,
+    instruction,
+    topN,
+    maxLength,
+    asText,
+    signal,
+    onProgress,
+    ...load
+  } = options;
   const key = JSON.stringify([String(model), load]);
   const found = kept.get(key) ?? Reranker.load(model, load);
   kept.set(key, found);
   found.catch(() => kept.delete(key)); // the next call tries again
-  return (await found).rerank(query, documents, { instruction, topN, maxLength, signal, onProgress });
+  return (await found).rerank(query, documents, { instruction, topN, maxLength, asText, signal, onProgress });
 }
 
 /** The variants that a model has. Throws InputError or ModelError. */
@@ -145,6 +160,7 @@ export async function variants(
   model: string | URL | ModelFiles,
   options: LoadOptions = {},
 ): Promise<Dtype[]> {
+  checkNames(options, LOAD_OPTIONS);
   const folder = await Folder.open(await filesOf(model, options), { signal: options.signal });
   return folder.variants({ signal: options.signal });
 }
@@ -153,6 +169,14 @@ async function filesOf(model: string | URL | ModelFiles, options: LoadOptions): 
   if (typeof model === "string" || model instanceof URL) return platform().open(model, options);
   if (typeof model?.read === "function" && typeof model.size === "function") return model;
   throw new InputError("model", "must be a string, a URL or an object with name, read and size");
+}
+
+/** The texts of a call, checked, and taken out of the template that they may be in. */
+function asRead(query: unknown, documents: unknown, { instruction, asText }: RerankOptions): Plain {
+  const asked = instruction === undefined ? undefined : text("instruction", instruction);
+  const given = { query: checkNotBlank(text("query", query)), documents: texts(documents) };
+  if (asText) return { ...given, instruction: undefined, notes: [] };
+  return plain(given.query, given.documents, asked);
 }
 
 function sigmoid(logit: number): number {

@@ -9,6 +9,7 @@ import type { Device, Dtype, LoadOptions, ReadOptions } from "./types.ts";
 import { checkWebgpu, deviceWithoutSubgroups, webgpuSupport } from "./webgpu.ts";
 
 const TOKENIZER = "tokenizer.json";
+const CUDA = "npm install onnxruntime-node without --ignore-scripts, CUDA 12 and cuDNN 9";
 
 export interface Opened {
   readonly engine: Engine;
@@ -176,13 +177,26 @@ function rowwise(dtype: Dtype, ours: boolean): boolean {
   return dtype === "int8" ? ours : dtype !== "q8" && dtype !== "uint8";
 }
 
-/** onnxruntime's text names the cause in its own words; a reader needs to know what to do. */
-function notOpened(name: string, graph: string, device: Device, cause: unknown): ModelError | DeviceError {
-  const text = message(cause);
-  if (
-    /no available backend|execution provider|not supported.*(provider|backend)|backend not found/i.test(text)
-  ) {
-    return new DeviceError(`device ${device} cannot be used here: ${text}`, "use another device", { cause });
+const DAMAGED =
+  /protobuf|invalid_graph|invalid model|no such file|file (size|length)|out of bounds|external/i;
+const DEVICE =
+  /no available backend|execution ?provider|backend not found|not supported.*(provider|backend)/i;
+
+/**
+ * onnxruntime's text names the cause in its own words; a reader needs to know what to do. Where another device than
+ * the default was asked for, what does not speak of the file speaks of the device.
+ */
+export function notOpened(
+  name: string,
+  graph: string,
+  device: Device,
+  cause: unknown,
+): ModelError | DeviceError {
+  const text = message(cause).trim();
+  const byDefault = platform().devices[0] ?? "cpu";
+  if (DEVICE.test(text) || (device !== byDefault && !DAMAGED.test(text))) {
+    const hint = `use device ${byDefault}${device === "cuda" ? `, or see what cuda needs: ${CUDA}` : ""}`;
+    return new DeviceError(`device ${device} cannot be used here: ${text}`, hint, { cause });
   }
   const external = /external data|external initializer|_data/i.test(text);
   const hint = external

@@ -76,6 +76,8 @@ export interface RerankOptions {
   topN?: number | undefined;
   /** Instead of the reranker's own. */
   maxLength?: number | undefined;
+  /** Query and documents are texts, whatever they look like: they are not looked at for a template that they are in. */
+  asText?: boolean | undefined;
   /** Ends the call before the next document. */
   signal?: AbortSignal | undefined;
   /** Called after each document. */
@@ -95,8 +97,14 @@ export interface RerankResult {
   readonly document: string;
 }
 
-/** Results by descending logit, ties in the order given. tokens: ids of all prompts. */
-export type Ranking = readonly RerankResult[] & { readonly tokens: number };
+/**
+ * Results by descending logit, ties in the order given. tokens: ids of all prompts. notes: what a caller should know,
+ * such as that the query came in the chat template and was taken out of it.
+ */
+export type Ranking = readonly RerankResult[] & {
+  readonly tokens: number;
+  readonly notes: readonly string[];
+};
 
 /** What runs. */
 export interface ModelInfo {

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/rerank/errors.ts";
 import { halfToNumber } from "../../src/rerank/half.ts";
-import { DEFAULT_INSTRUCTION, documentPiece, frame, templateNamed } from "../../src/rerank/prompt.ts";
+import {
+  checkNotBlank,
+  DEFAULT_INSTRUCTION,
+  documentPiece,
+  frame,
+  templateNamed,
+} from "../../src/rerank/prompt.ts";
 
 describe("prompt", () => {
   it("is that of the model card", () => {
@@ -24,6 +30,13 @@ describe("prompt", () => {
   it("inserts text once", () => {
     const { head } = frame(templateNamed("card"), "{query} $&", "$1 <Document>: {document}");
     expect(head).toBe("<Instruct>: {query} $&\n<Query>: $1 <Document>: {document}\n<Document>:");
+  });
+
+  it("wants a query that asks something", () => {
+    for (const query of ["", " \t\n", "\ufeff", "\u200b \u2060", "\x1c\x85"]) {
+      expect(() => checkNotBlank(query)).toThrow(expect.objectContaining({ field: "query" }));
+    }
+    expect(checkNotBlank(" a ")).toBe(" a ");
   });
 
   it("is known by name", () => {
