@@ -46,7 +46,8 @@ class Manifest:
     commit, where known; source_files: its safetensors files and their SHA-256. weights, template: names of
     choices made at conversion. answers: token ids by word. max_length: default number of tokens of a prompt;
     limit: the most that may be asked for. files: every other file of the folder, with / between folder and name.
-    onnx: None for an OpenVINO folder, whose manifest does not mention it.
+    onnx: None for an OpenVINO folder, whose manifest does not mention it. smooth: whether outliers were moved before
+    the weights were rounded (yesrank.smooth); mentioned only where it is so.
     """
 
     yesrank: str
@@ -60,11 +61,14 @@ class Manifest:
     limit: int
     files: Mapping[str, FileEntry]
     onnx: OnnxFiles | None = None
+    smooth: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
         onnx = self.onnx
-        extra = {"onnx": {"head": onnx.head, "variants": list(onnx.variants)}} if onnx is not None else {}
+        extra: dict[str, Any] = {"smooth": True} if self.smooth else {}
+        if onnx is not None:
+            extra["onnx"] = {"head": onnx.head, "variants": list(onnx.variants)}
         return {
             "format": FORMAT,
             "yesrank": self.yesrank,
@@ -168,6 +172,7 @@ def _parse(data: Any) -> Manifest:
         limit=_number(data["limit"], "limit"),
         files={name: _entry(value, name) for name, value in _object(data["files"], "files").items()},
         onnx=_onnx(data["onnx"]) if "onnx" in data else None,
+        smooth=_true(data["smooth"], "smooth") if "smooth" in data else False,
     )
     _object(data, "the manifest", set(manifest.as_dict()))
     return manifest
@@ -207,6 +212,12 @@ def _number(value: Any, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError(f"{name} is not a whole number")
     return value
+
+
+def _true(value: Any, name: str) -> bool:
+    if value is not True:
+        raise TypeError(f"{name} is neither absent nor true")
+    return True
 
 
 def _hash(value: Any, name: str) -> str:

@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engine", "convert", "randomweights"),
     ("models",),
     ("verify", "store"),
-    ("evaluate",),
+    ("evaluate", "smooth"),
     ("bench", "serve", "integrations"),
     ("cli",),
     ("__main__",),

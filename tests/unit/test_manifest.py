@@ -35,7 +35,8 @@ MANIFEST = Manifest(
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     onnx = replace(MANIFEST, onnx=OnnxFiles("yesno", ("q8", "q4")))
-    for manifest in (MANIFEST, replace(MANIFEST, revision=None), onnx):
+    smooth = replace(MANIFEST, smooth=True)
+    for manifest in (MANIFEST, replace(MANIFEST, revision=None), onnx, smooth, replace(onnx, smooth=True)):
         write_manifest(tmp_path, manifest)
         assert read_manifest(tmp_path) == manifest
 
@@ -51,6 +52,7 @@ def test_a_folder_of_others_has_none(tmp_path: Path) -> None:
         ({"format": None}, "format None"),
         ({"colour": "red"}, "unknown keys: colour"),
         ({"weights": 8}, "weights is not a string"),
+        ({"smooth": "yes"}, "smooth is neither absent nor true"),
         ({"max_length": "8192"}, "max_length is not a whole number"),
         ({"max_length": -1}, "max_length is not a whole number"),
         ({"answers": {"yes": True}}, "yes is not a whole number"),

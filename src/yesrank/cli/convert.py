@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from yesrank.cli import output
 from yesrank.cli.options import JsonOption, TemplateName, Weights
 from yesrank.errors import InputError, ModelNotFound
+
+if TYPE_CHECKING:
+    from yesrank.checkpoint import Checkpoint
+    from yesrank.convert.fold import Factors
 
 
 class Format(StrEnum):
@@ -70,6 +74,14 @@ def convert(
     template: Annotated[
         TemplateName, typer.Option("--template", help="Prompt format to note in the manifest.")
     ] = TemplateName.CARD,
+    smooth: Annotated[
+        bool,
+        typer.Option(
+            "--smooth",
+            help="Move outliers to where rounding to 8 bits bears them, by real activations; for weights int8 and "
+            "int8-sym, variants int8 and q8.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a Qwen3-Reranker checkpoint to an OpenVINO or ONNX folder, without PyTorch.
@@ -94,6 +106,7 @@ def convert(
                 variants=names,
                 head=(head or Head.YESNO).value,
                 template=template.value,
+                smooth=_smooth if smooth else None,
                 progress=progress,
             )
         else:
@@ -103,6 +116,7 @@ def convert(
                 weights=(weights or Weights.INT8).value,
                 tokenizer_ir=tokenizer_ir,
                 template=template.value,
+                smooth=_smooth if smooth else None,
                 progress=progress,
             )
     _show(target, source, format, time.perf_counter() - started, as_json=as_json)
@@ -121,6 +135,16 @@ def _checkpoint(source: Path) -> Path:
             f"check the path; or, to download and convert it in one step: yesrank pull {there}",
         )
     return source
+
+
+def _smooth(checkpoint: "Checkpoint") -> "Factors":
+    from yesrank.smooth import smoothing
+
+    found = smoothing(checkpoint)
+    output.note(
+        f"smoothed: the matrices' products in int8 are off by {found.after:.2%} instead of {found.before:.2%}"
+    )
+    return found.factors
 
 
 def _refuse(options: dict[str, Any], format: Format) -> None:

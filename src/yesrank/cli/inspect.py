@@ -107,6 +107,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     return {
         "kind": model.kind,
         "weights": manifest.weights if manifest is not None else None,
+        "smooth": manifest.smooth if manifest is not None else None,
         "variants": [asdict(each) for each in _variants(folder)[0]],
         "source": manifest.source if manifest is not None else None,
         "template": model.template.name,
@@ -142,7 +143,7 @@ def _against_manifest(folder: Path, files: dict[str, int], *, with_hashes: bool)
 
 def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
     rows = {"folder": str(folder)}
-    for name in ("kind", "weights", "source", "template", "max_length"):
+    for name in ("kind", "weights", "smooth", "source", "template", "max_length"):
         if facts.get(name) is not None:
             rows[name.replace("_", " ")] = str(facts[name])
     if "answers" in facts:

@@ -128,6 +128,7 @@ def manifest_of(
     source_files: dict[str, str],
     meter: Meter,
     onnx: OnnxFiles | None = None,
+    smooth: bool = False,
 ) -> Manifest:
     """The manifest of a folder that is complete but for it. Reads and hashes every file."""
     name, revision = _origin(checkpoint.folder)
@@ -143,6 +144,7 @@ def manifest_of(
         limit=checkpoint.config.longest,
         files=_entries(folder, meter),
         onnx=onnx,
+        smooth=smooth,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
+from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
     ConvertProgress,
     Meter,
@@ -20,10 +21,13 @@ from yesrank.convert.quantize import Packed
 from yesrank.convert.staging import staged
 from yesrank.convert.tokenizer import require_packages, write_tokenizer_ir
 from yesrank.convert.weights import Packer, planned_bytes, stored_bytes
-from yesrank.errors import without_openvino
+from yesrank.errors import InputError, without_openvino
 from yesrank.manifest import Manifest, write_manifest
 from yesrank.prompt import template_named
 from yesrank.types import FloatArray
+
+SMOOTHED = ("int8", "int8-sym")
+"""The weights for which factors are taken."""
 
 _XML_PER_LAYER = 1 << 18  # an upper bound; 92 KB were measured
 _MARGIN = 16 << 20
@@ -36,17 +40,22 @@ def convert(
     weights: str = "int8",
     tokenizer_ir: bool = False,
     template: str = "card",
+    smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
     """Makes the OpenVINO model folder `target` from the checkpoint folder `source`, whole or not at all.
 
     weights: one of weights.KINDS. tokenizer_ir: also write openvino_tokenizer and openvino_detokenizer.
+    smooth: finds factors that are multiplied into the weights (see yesrank.smooth), for int8 and int8-sym;
+    noted in the manifest.
     Peak memory is the size of the output plus less than 1 GB. Raises ModelError (and below) for a checkpoint that
     cannot be used, InputError for an existing target or unknown option, NoSpace and ConversionError where
     writing fails, MissingExtra where openvino, or what tokenizer_ir needs, is not installed. After any error
     nothing stands at `target`.
     """
     template_named(template)
+    if smooth is not None:
+        _check_smooth(weights)
     if find_spec("openvino") is None:
         raise without_openvino()
     from yesrank.convert.check import check
@@ -59,6 +68,8 @@ def convert(
     needed = planned + _overhead(checkpoint)
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
+        if smooth is not None:
+            checkpoint = Folded(source, smooth(checkpoint))
         _write_model(folder, checkpoint, weights, meter)
         copy_files(checkpoint, folder)
         write_head(folder, checkpoint, answers)
@@ -73,9 +84,19 @@ def convert(
             answers=answers,
             source_files=hashes(),
             meter=meter,
+            smooth=smooth is not None,
         )
         write_manifest(folder, manifest)
     return manifest
+
+
+def _check_smooth(weights: str) -> None:
+    if weights not in SMOOTHED:
+        raise InputError(
+            "smooth",
+            f"does not go with {weights}: it moves outliers for the steps of {' and '.join(SMOOTHED)}",
+            "leave --smooth out, or ask for one of these",
+        )
 
 
 def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: Meter) -> None:

@@ -21,7 +21,7 @@ def staged(target: Path, needed: int) -> Iterator[Path]:
     and after being killed, nothing of this run stands at `target`; what a killed process left beside it is removed by
     the next run.
     """
-    _refuse_existing(target)
+    refuse_existing(target)
     with ExitStack() as stack:
         try:
             if not target.parent.is_dir():
@@ -29,7 +29,7 @@ def staged(target: Path, needed: int) -> Iterator[Path]:
                 target.parent.mkdir(parents=True, exist_ok=True)
             if stack.enter_context(claimed(target)):
                 remove_partials(target)
-            _refuse_existing(target)
+            refuse_existing(target)
             _check_space(target.parent, needed)
             staging = partial_name(target)
             staging.mkdir()
@@ -49,7 +49,8 @@ def staged(target: Path, needed: int) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)  # gone already where the rename succeeded
 
 
-def _refuse_existing(target: Path) -> None:
+def refuse_existing(target: Path) -> None:
+    """Raises InputError where something stands at `target`."""
     if target.exists() or target.is_symlink():
         raise InputError("target", f"{target} exists already", "remove it first, or name a new folder")
 
@@ -60,7 +61,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
         staging.rename(target)
     except OSError:
         if staging.exists():
-            _refuse_existing(target)
+            refuse_existing(target)
         raise
     _flush_folder(target.parent)
 

@@ -7,6 +7,7 @@ Source of the arithmetic: `Qwen3ForCausalLM` of Hugging Face transformers, with 
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import check_prompts
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
+
+Seen = Callable[[str, FloatArray], None]
+"""Is told the name of a matrix and what it is multiplied with, float32 [T, in]."""
 
 _QUERY_ROWS = 256  # attention is computed for so many query positions at a time, which bounds its memory
 
@@ -43,7 +47,7 @@ class ReferenceEngine:
         if not prompts:
             return np.zeros((0, checkpoint.config.hidden_size), np.float32)
         with self._lock:
-            for state in _residual_streams(checkpoint, prompts):
+            for state in residual_streams(checkpoint, prompts):
                 last = state
             norm = checkpoint.float32(qwen3.FINAL_NORM)
         if progress is not None:
@@ -55,7 +59,7 @@ class ReferenceEngine:
         checkpoint = self._open()
         check_prompts(prompts, checkpoint.config.positions)
         with self._lock:
-            states = [_last_tokens(state, prompts) for state in _residual_streams(checkpoint, prompts)]
+            states = [_last_tokens(state, prompts) for state in residual_streams(checkpoint, prompts)]
         return np.stack(states, axis=1)
 
     def keep(self, prefixes: Collection[Ids]) -> None:
@@ -75,8 +79,15 @@ class ReferenceEngine:
         return self._checkpoint
 
 
-def _residual_streams(checkpoint: Checkpoint, prompts: Sequence[Prompt]) -> Iterator[FloatArray]:
-    """float32 [T, D] over the tokens of all prompts: after the embedding, then after each layer."""
+def residual_streams(
+    checkpoint: Checkpoint,
+    prompts: Sequence[Prompt],
+    seen: Seen | None = None,
+) -> Iterator[FloatArray]:
+    """float32 [T, D] over the tokens of all prompts: after the embedding, then after each layer.
+
+    seen: is told of the matrices by their full names, before their layer's result comes.
+    """
     config = checkpoint.config
     ids = np.concatenate([ids.array for prompt in prompts for ids in (prompt.prefix, prompt.own)])
     bounds = _bounds(prompts)
@@ -87,8 +98,13 @@ def _residual_streams(checkpoint: Checkpoint, prompts: Sequence[Prompt]) -> Iter
         weights = {
             name: checkpoint.float32(qwen3.layer_name(layer, name)) for name in qwen3.layer_tensors(config)
         }
-        x = decoder_layer(x, weights.__getitem__, bounds, cos, sin, config)
+        tell = None if seen is None else partial(_tell, seen, layer)
+        x = decoder_layer(x, weights.__getitem__, bounds, cos, sin, config, tell)
         yield x
+
+
+def _tell(seen: Seen, layer: int, name: str, source: FloatArray) -> None:
+    seen(qwen3.layer_name(layer, name), source)
 
 
 def decoder_layer(
@@ -98,20 +114,30 @@ def decoder_layer(
     cos: FloatArray,
     sin: FloatArray,
     config: qwen3.Qwen3Config,
+    seen: Seen | None = None,
 ) -> FloatArray:
-    """One layer over the concatenated tokens x [T, D] of prompts that lie at `bounds`; returns [T, D]."""
+    """One layer over the concatenated tokens x [T, D] of prompts that lie at `bounds`; returns [T, D].
+
+    seen: is told of the layer's matrices.
+    """
+
+    def times(source: FloatArray, name: str) -> FloatArray:
+        if seen is not None:
+            seen(name, source)
+        return linear(source, weight(name))
+
     eps, size = config.rms_norm_eps, config.head_dim
     y = rms_norm(x, weight("input_layernorm.weight"), eps)
-    q = linear(y, weight("self_attn.q_proj.weight")).reshape(len(x), -1, size)
-    k = linear(y, weight("self_attn.k_proj.weight")).reshape(len(x), -1, size)
-    v = linear(y, weight("self_attn.v_proj.weight")).reshape(len(x), -1, size)
+    q = times(y, "self_attn.q_proj.weight").reshape(len(x), -1, size)
+    k = times(y, "self_attn.k_proj.weight").reshape(len(x), -1, size)
+    v = times(y, "self_attn.v_proj.weight").reshape(len(x), -1, size)
     q = rotate(rms_norm(q, weight("self_attn.q_norm.weight"), eps), cos, sin)
     k = rotate(rms_norm(k, weight("self_attn.k_norm.weight"), eps), cos, sin)
     mixed = np.concatenate([attention(q[a:b], k[a:b], v[a:b]) for a, b in bounds])
-    x = x + linear(mixed.reshape(len(x), -1), weight("self_attn.o_proj.weight"))
+    x = x + times(mixed.reshape(len(x), -1), "self_attn.o_proj.weight")
     y = rms_norm(x, weight("post_attention_layernorm.weight"), eps)
-    gate, up = linear(y, weight("mlp.gate_proj.weight")), linear(y, weight("mlp.up_proj.weight"))
-    return x + linear(silu(gate) * up, weight("mlp.down_proj.weight"))
+    gate, up = times(y, "mlp.gate_proj.weight"), times(y, "mlp.up_proj.weight")
+    return x + times(silu(gate) * up, "mlp.down_proj.weight")
 
 
 def linear(x: FloatArray, weight: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from yesrank.convert.fold import Smooth
 from yesrank.convert.folder import ConvertProgress
 from yesrank.convert.onnx.variants import DEFAULT_VARIANTS, HEADS, VARIANTS
 from yesrank.errors import MissingExtra
@@ -19,19 +20,21 @@ def convert_onnx(
     variants: Sequence[str] = DEFAULT_VARIANTS,
     head: str = "yesno",
     template: str = "card",
+    smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
     """Makes the ONNX model folder `target` from the checkpoint folder `source`, whole or not at all.
 
     variants: names of VARIANTS, or "all". head: "yesno", two logits and no vocabulary matrix, or "full", the logits
-    of every token, as other programs expect them. Peak memory while writing is one tensor and a few blocks of rows;
-    the check then runs every file once. Raises ModelError (and below) for a checkpoint that cannot be used,
-    InputError for an existing target or unknown option, NoSpace and ConversionError where writing fails,
-    MissingExtra without onnx and onnxruntime. After any error nothing stands at `target`.
+    of every token, as other programs expect them. smooth: finds factors that are multiplied into the weights (see
+    yesrank.smooth), for int8 and q8; noted in the manifest. Peak memory while writing is one tensor and a few blocks
+    of rows; the check then runs every file once. Raises ModelError (and below) for a checkpoint that cannot be used,
+    InputError for an existing target or unknown option, NoSpace and ConversionError where writing fails, MissingExtra
+    without onnx and onnxruntime. After any error nothing stands at `target`.
     """
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:
             raise MissingExtra(package, "onnx")
     from yesrank.convert.onnx.run import run
 
-    return run(source, target, variants, head, template, progress)
+    return run(source, target, variants, head, template, smooth, progress)

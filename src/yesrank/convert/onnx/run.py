@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from yesrank.checkpoint import Checkpoint
+from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
     ConvertProgress,
     Meter,
@@ -21,9 +22,13 @@ from yesrank.convert.onnx.config import write_companions, write_config
 from yesrank.convert.onnx.decoder import build
 from yesrank.convert.onnx.pack import Packer
 from yesrank.convert.onnx.variants import Variant, check_head, chosen
-from yesrank.convert.staging import staged
+from yesrank.convert.staging import refuse_existing, staged
+from yesrank.errors import InputError
 from yesrank.manifest import Manifest, OnnxFiles, write_manifest
 from yesrank.prompt import template_named
+
+SMOOTHED = ("int8", "q8")
+"""The variants for which factors are taken."""
 
 _NODES_PER_LAYER = 1 << 16  # bytes, an upper bound; 15 KB were measured
 _MARGIN = 16 << 20
@@ -35,14 +40,20 @@ def run(
     variants: Sequence[str],
     head: str,
     template: str,
+    smooth: Smooth | None,
     progress: ConvertProgress | None,
 ) -> Manifest:
     """See convert_onnx, which calls this where the packages are there."""
     template_named(template)
     check_head(head)
     wanted = chosen(variants)
+    if smooth is not None:
+        _check_smooth(wanted)
     checkpoint = Checkpoint(source)
     answers = answer_ids(checkpoint)
+    if smooth is not None:
+        refuse_existing(target)  # before the long part
+        checkpoint = Folded(source, smooth(checkpoint))
     rows = [answers["no"], answers["yes"]] if head == "yesno" else None
     with Packer(checkpoint) as packer:
         graphs = {variant: build(checkpoint, packer, variant, rows) for variant in wanted}
@@ -71,9 +82,20 @@ def run(
                 source_files=hashes(),
                 meter=meter,
                 onnx=OnnxFiles(head, names),
+                smooth=smooth is not None,
             )
             write_manifest(folder, manifest)
     return manifest
+
+
+def _check_smooth(variants: Sequence[Variant]) -> None:
+    for variant in variants:
+        if variant.name not in SMOOTHED:
+            raise InputError(
+                "smooth",
+                f"does not go with {variant.name}: it moves outliers for the steps of {' and '.join(SMOOTHED)}",
+                f"leave --smooth out, or ask for --variants {','.join(SMOOTHED)}",
+            )
 
 
 def _data_files(plans: dict[Variant, files.Layout]) -> dict[str, int]:
