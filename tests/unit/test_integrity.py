@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,9 @@ from yesrank import Reranker
 from yesrank.convert import convert_onnx
 from yesrank.errors import ModelError
 from yesrank.evaluate.contender import contender
-from yesrank.models import hashes
+from yesrank.models import hashes, reranker
 from yesrank.models.hashes import content_hash
-from yesrank.models.integrity import fingerprint
+from yesrank.models.integrity import fingerprint, opened_checked
 from yesrank.store import Entry, Store, take_in
 
 
@@ -281,3 +282,40 @@ def test_the_engine_and_the_machine_belong_to_the_key(folder: Path) -> None:
     settings = contender(Entry("x", folder), "x").settings
     assert {*settings["versions"]} == {"yesrank", "tokenizers", "openvino"}  # type: ignore[misc]
     assert settings["processor"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere files cannot be leased")
+def test_who_wants_to_change_a_file_waits_until_it_is_loaded(folder: Path) -> None:
+    """A mapping of a file that is truncated meanwhile would end the process: so would an unexpected signal."""
+    name = "openvino_model.bin"
+
+    def write() -> None:
+        os.close(os.open(folder / name, os.O_WRONLY | os.O_NONBLOCK))  # else it would wait
+
+    def open_it() -> str:
+        with pytest.raises(BlockingIOError):
+            write()
+        return "opened"
+
+    assert opened_checked(folder, None, [name], open_it) == "opened"
+    write()
+    with (folder / name).open("r+b"):  # written by somebody already: what is loaded is compared all the same
+        assert opened_checked(folder, None, [name], lambda: "opened") == "opened"
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "head.safetensors", "yesrank.json"])
+def test_parts_of_two_models_are_not_taken_for_one(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(*arguments: object) -> object:
+        """Another file takes the name at the last moment, as where a folder is copied over."""
+        shutil.copy(folder / name, folder / "new")
+        (folder / "new").replace(folder / name)
+        return real(*arguments)
+
+    real = reranker.head_rows
+    monkeypatch.setattr(reranker, "head_rows", replace)
+    with pytest.raises(ModelError, match=f"{name} changed while it was loaded"):
+        Reranker(folder)
+    monkeypatch.setattr(reranker, "head_rows", real)
+    Reranker(folder).close()

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from yesrank import rope
 from yesrank.checkpoint import Checkpoint
@@ -52,12 +53,17 @@ def builtin_checkpoint() -> Path:
     return builtin.checkpoint_folder()
 
 
+def model_path(model: str | Path | None) -> Path:
+    """Where the folder is, None for the built-in model's. Raises as models.builtin.model_folder."""
+    return builtin_folder() if model is None else Path(model).expanduser()
+
+
 def open_model(model: str | Path | None = None) -> ModelFolder:
     """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError.
 
     Every file is compared with the manifest: the weights by their size only, until an engine opens them.
     """
-    path = builtin_folder() if model is None else Path(model).expanduser()
+    path = model_path(model)
     if not path.is_dir():
         raise ModelNotFound(
             f"there is no model folder {path}",
@@ -107,9 +113,8 @@ def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
     if not path.exists():
         return engine.output_rows(folder.answers)
     try:
-        with safe_open(path, framework="np") as tensors:
-            rows: FloatArray = tensors.get_tensor("yes_no")
-    except (SafetensorError, OSError) as error:
+        rows: FloatArray = load(path.read_bytes())["yes_no"]  # not mapped: see held.py
+    except (SafetensorError, KeyError, OSError) as error:
         raise ModelError(f"{path} cannot be read: {error}", "convert the checkpoint again") from error
     return rows
 

@@ -11,11 +11,12 @@ from yesrank.engine.onnx.files import data_patterns, variant_file
 from yesrank.errors import ModelError, YesrankError
 from yesrank.manifest import FILE, HEAD_FILE, FileEntry, Manifest
 from yesrank.models.hashes import content_hash, identity
+from yesrank.models.held import held
 
 _OPENVINO = ("openvino_model.xml", "openvino_model.bin")
 _CHECKPOINT = ("model*.safetensors",)
 _WEIGHTS = re.compile(r"onnx/.*|openvino_.*|model.*\.(onnx.*|safetensors)")
-_BESIDE = ("*.json", "*.jinja", "*.txt", HEAD_FILE)
+SMALL_FILES = ("*.json", "*.jinja", "*.txt", HEAD_FILE)
 _BLOB = re.compile("[0-9a-f]{64}")
 Opened = TypeVar("Opened")
 
@@ -53,12 +54,13 @@ def check_contents(folder: Path, manifest: Manifest | None, names: Iterable[str]
 def opened_checked(
     folder: Path, manifest: Manifest | None, names: Sequence[str], open_it: Callable[[], Opened]
 ) -> Opened:
-    """Runs `open_it`, and beside it compares the files, so that a first look costs little time.
+    """Runs `open_it`, and beside it compares the files, so that a first look costs little time. Both see the same.
 
     Raises ModelError for a file that differs, or changed meanwhile, and else what `open_it` raises.
     """
-    before = [identity(folder / name) for name in names]
-    with ThreadPoolExecutor(1, thread_name_prefix="yesrank-hash") as thread:
+    paths = [folder / name for name in names]
+    with held(paths), ThreadPoolExecutor(1, thread_name_prefix="yesrank-hash") as thread:
+        before = [identity(path) for path in paths]
         compared = thread.submit(check_contents, folder, manifest, names)
         try:
             opened = open_it()
@@ -82,7 +84,7 @@ def fingerprint(folder: Path, engine: str, variant: str | None) -> str:
     Not the manifest: its template and length are settings of whoever runs the folder.
     """
     digest = hashlib.sha256()
-    beside = [name for name in _names(folder, _BESIDE) if name != FILE]
+    beside = [name for name in _names(folder, SMALL_FILES) if name != FILE]
     for name in sorted({*beside, *weights_files(folder, engine, variant)}):
         digest.update(f"{name} {content_hash(folder / name)}\n".encode())
     return digest.hexdigest()

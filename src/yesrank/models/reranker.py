@@ -13,7 +13,9 @@ from yesrank.errors import EngineError, InputError
 from yesrank.models import inputs
 from yesrank.models.background import Background
 from yesrank.models.engines import open_engine
-from yesrank.models.folder import ModelFolder, head_rows, open_model
+from yesrank.models.folder import ModelFolder, head_rows, model_path, open_model
+from yesrank.models.held import unchanged
+from yesrank.models.integrity import SMALL_FILES
 from yesrank.models.jobs import RankJob, ScoreJob, checked, rank_job, reporter, score_job
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
 from yesrank.tokens import PromptEncoder
@@ -52,17 +54,19 @@ class Reranker:
         engine: str | None = None,
         variant: str | None = None,
     ) -> None:
-        self.folder = open_model(model)
-        self.template = template_named(template) if template else self.folder.template
         self._instruction = (
             DEFAULT_INSTRUCTION if instruction is None else inputs.text("instruction", instruction)
         )
-        self.max_length = _max_length(self.folder, max_length)
-        self._encoder = PromptEncoder.from_folder(self.folder.path)
-        self._engine = open_engine(
-            self.folder, device=device, precision=precision, engine=engine, variant=variant
-        )
-        self._rows = head_rows(self.folder, self._engine)
+        path = model_path(model)
+        with unchanged(path, SMALL_FILES):  # the engine sees to the large ones
+            self.folder = open_model(path)
+            self.template = template_named(template) if template else self.folder.template
+            self.max_length = _max_length(self.folder, max_length)
+            self._encoder = PromptEncoder.from_folder(self.folder.path)
+            self._engine = open_engine(
+                self.folder, device=device, precision=precision, engine=engine, variant=variant
+            )
+            self._rows = head_rows(self.folder, self._engine)
         self._background = Background()
 
     @property
