@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench bench-serve bench-memory clean
+.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench-peers bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,8 @@ format: $(VENV)/.dev ## put the code into its format
 docs: $(VENV)/.dev ## write docs/cli.md anew
 	$(BIN)/python docs/generate.py
 
-bench: $(PARITY_VENV)/.ready ## compare speed with other engines (see benchmarks/README.md)
-	$(PARITY_VENV)/bin/python benchmarks/compare.py
+bench-peers: $(VENV)/.dev ## compare speed with other programs, each in an environment of its own (about 5 GB of packages)
+	$(BIN)/python benchmarks/compare.py $(OPTIONS)
 
 bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, latency, overload
 	$(BIN)/python benchmarks/serve.py
@@ -54,7 +54,7 @@ bench-memory: $(VENV)/.dev ## resident memory of each engine over 10,000 request
 	$(BIN)/python benchmarks/memory.py
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -129,10 +129,10 @@ def _model(given: str | None, work: Path) -> Path | None:
         return None
     if given:
         return Path(given)
-    from models import prepare
+    from models import Models
 
     work.mkdir(parents=True, exist_ok=True)
-    return prepare(work, _PRESET, None, _note)["int8"]
+    return Models(work, _PRESET, None, _note).folder("int8")
 
 
 def _options() -> tuple[Options, Path | None]:
