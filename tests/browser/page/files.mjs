@@ -1,5 +1,6 @@
 // Documents that come from files: chosen, dropped, wrong.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { given, onPage, problem, rank, rows, useBrowser } from "./harness.mjs";
 
@@ -38,6 +39,8 @@ test("another field can be chosen", () =>
     await drop(page, "docs.jsonl", JSONL);
     await page.selectOption("#file-field", "title");
     assert.deepEqual((await rank(page, "q")).map((row) => row.text).sort(), ["T0", "T1", "T2"]);
+    await page.selectOption("#file-field", "text");
+    assert.equal((await rank(page, "q")).find((row) => row.index === 1).text, "T1 Bananas are yellow.");
   }));
 
 test("a dropped CSV file with quotes and line breaks", () =>
@@ -46,20 +49,20 @@ test("a dropped CSV file with quotes and line breaks", () =>
     await page.waitForSelector("#filed:not([hidden])");
     assert.equal(await page.inputValue("#file-field"), "content");
     assert.ok(await page.isChecked("#file-header"));
-    assert.match(await page.innerText("#file-note"), /1 row without text left out/);
-    assert.deepEqual((await rank(page, "q")).map((row) => row.text).sort(), ['Paris; the "capital"', "two\nlines"]);
+    assert.match(await page.innerText("#file-note"), /CSV with semicolons, column content; 1 of 3 documents are empty/);
+    assert.deepEqual((await rank(page, "q")).map((row) => row.text).sort(), ["", 'Paris; the "capital"', "two\nlines"]);
     await page.uncheck("#file-header");
-    assert.equal(await page.innerText("#count"), "3 documents");
+    assert.equal(await page.innerText("#count"), "4 documents");
   }));
 
 test("a chosen text file, and back to typing", () =>
   onPage(url, async (page) => {
     await page.setInputFiles("#file", file("notes.txt", "one\nmore\n\ntwo\n"));
     await page.waitForSelector("#filed:not([hidden])");
-    assert.equal(await page.inputValue("#file-field"), "paragraph");
-    assert.equal(await page.innerText("#count"), "2 documents");
-    await page.selectOption("#file-field", "line");
+    assert.equal(await page.inputValue("#file-field"), "lines");
     assert.equal(await page.innerText("#count"), "3 documents");
+    await page.selectOption("#file-field", "paragraphs");
+    assert.equal(await page.innerText("#count"), "2 documents");
     await page.click("#file-remove");
     assert.equal(await page.innerText("#count"), "0 documents");
     assert.equal(await page.evaluate(() => document.activeElement.id), "documents");
@@ -69,8 +72,8 @@ test("a file that cannot be read says why and leaves the rest as it was", () =>
   onPage(url, async (page) => {
     await page.fill("#documents", "kept");
     for (const [name, text, words] of [
-      ["a.jsonl", '{"text": "one"}\n{"text": ', /Line 2 of a\.jsonl is not JSON/],
-      ["b.csv", 'text\n"open', /line 2 is never closed/],
+      ["a.jsonl", '{"text": "one"}\n{"text": ', /a\.jsonl, line 2 is not JSON/],
+      ["b.csv", 'text\n"open', /never closed \(line 2\)/],
       ["c.txt", " ", /c\.txt is empty/],
     ]) {
       await page.setInputFiles("#file", file(name, text));
@@ -79,6 +82,17 @@ test("a file that cannot be read says why and leaves the rest as it was", () =>
     }
     assert.equal(await page.inputValue("#documents"), "kept");
     assert.ok(await page.isHidden("#filed"));
+  }));
+
+test("a table whose columns nobody knows asks for one", () =>
+  onPage(url, async (page) => {
+    await drop(page, "docs.csv", "key,remark\n1,Paris\n2,Rome\n");
+    await page.waitForSelector("#filed:not([hidden])");
+    assert.equal(await page.innerText("#count"), "0 documents");
+    assert.match(await page.innerText("#file-note"), /its first row is: key, remark.*Choose the column/);
+    await page.selectOption("#file-field", "remark");
+    assert.equal(await page.innerText("#count"), "2 documents");
+    if (given.shots) await page.screenshot({ path: join(given.shots, "asked.png") });
   }));
 
 test("a file that misses the field does not replace the page", () =>

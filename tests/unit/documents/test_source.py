@@ -1,10 +1,12 @@
 """Bytes with a name -> documents: what each kind of file is read as, and what is said about bad ones."""
 
+import base64
 import csv
 import io
 import json
 import re
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
@@ -27,6 +29,27 @@ def written(rows: list[list[str]], **how: str) -> str:
     stream = io.StringIO(newline="")
     csv.writer(stream, **how).writerows(rows)
     return stream.getvalue()
+
+
+# those that the page's reader is tested on, too: web/tests/page/reading.test.ts
+CASES = json.loads((Path(__file__).parents[2] / "cases" / "documents.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cases_shared_with_the_page(case: dict) -> None:
+    data = case["text"].encode() if "text" in case else base64.b64decode(case["base64"])
+    options = Options(**case.get("options", {}))
+    if "refused" in case:
+        with pytest.raises(InputError, match=re.escape(case["refused"])):
+            read_source(data, case["name"], options)
+        return
+    part = read_source(data, case["name"], options)
+    assert {
+        "what": part.what,
+        "texts": [passage.text for passage in part.passages],
+        "ids": [passage.id for passage in part.passages],
+        "notes": len(part.notes),
+    } == case["read"]
 
 
 # what is written by the usual means is read back

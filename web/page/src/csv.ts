@@ -1,29 +1,31 @@
 /** CSV in and out, after RFC 4180. */
 
-const DELIMITERS = [",", ";", "\t"] as const;
+export interface Row {
+  /** The line that it begins at. */
+  readonly line: number;
+  readonly cells: string[];
+}
 
-/** Rows of fields. The delimiter is the one that the first line has most of. Throws SyntaxError for an open quote. */
-export function parse(text: string): string[][] {
-  const delimiter = detect(text);
-  const rows: string[][] = [];
-  let row: string[] = [];
-  let at = 0;
+/** Rows, an empty line among them as one empty cell. Throws SyntaxError, which names the line, for a quotation mark amiss. */
+export function parse(text: string, delimiter: string): Row[] {
+  const rows: Row[] = [];
+  let [at, line] = [0, 1];
   while (at < text.length) {
-    const [value, end] = text[at] === '"' ? quoted(text, at) : plain(text, at, delimiter);
-    row.push(value);
-    at = end;
-    if (text[at] === delimiter) {
+    const begin = at;
+    const cells: string[] = [];
+    for (;;) {
+      const [value, end] = text[at] === '"' ? quoted(text, at, delimiter, line) : plain(text, at, delimiter);
+      cells.push(value);
+      at = end;
+      if (text[at] !== delimiter) break;
       at += 1;
-      if (at === text.length) row.push("");
-      continue;
     }
+    rows.push({ line, cells });
     if (text[at] === "\r") at += 1;
     if (text[at] === "\n") at += 1;
-    rows.push(row);
-    row = [];
+    line += text.slice(begin, at).match(/\r\n|\r|\n/g)?.length ?? 0;
   }
-  if (row.length > 0) rows.push(row);
-  return rows.filter((each) => each.length > 1 || each[0] !== "");
+  return rows;
 }
 
 /** One line of fields, safe to open in a spreadsheet: see `cell`. */
@@ -38,27 +40,21 @@ function cell(value: string | number): string {
   return `"${safe.replaceAll('"', '""')}"`;
 }
 
-function detect(text: string): string {
-  const first = text.replaceAll(/"(?:[^"]|"")*"/g, "").split(/\r|\n/, 1)[0] ?? "";
-  const count = (mark: string) => first.split(mark).length;
-  return DELIMITERS.reduce((best, mark) => (count(mark) > count(best) ? mark : best));
-}
-
 function plain(text: string, begin: number, delimiter: string): [string, number] {
   let end = begin;
   while (end < text.length && text[end] !== delimiter && text[end] !== "\n" && text[end] !== "\r") end += 1;
   return [text.slice(begin, end), end];
 }
 
-function quoted(text: string, begin: number): [string, number] {
+function quoted(text: string, begin: number, delimiter: string, line: number): [string, number] {
   let at = begin + 1;
   for (;;) {
     const mark = text.indexOf('"', at);
-    if (mark < 0) {
-      const row = text.slice(0, begin).split("\n").length;
-      throw new SyntaxError(`a quotation mark that opens in line ${row} is never closed`);
-    }
+    if (mark < 0) throw new SyntaxError(`a quotation mark is never closed (line ${line})`);
     if (text[mark + 1] !== '"') {
+      const next = text[mark + 1];
+      if (next !== undefined && next !== delimiter && next !== "\r" && next !== "\n")
+        throw new SyntaxError(`text stands behind a closing quotation mark (line ${line})`);
       return [text.slice(begin + 1, mark).replaceAll('""', '"'), mark + 1];
     }
     at = mark + 2;

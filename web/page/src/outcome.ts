@@ -14,6 +14,8 @@ export interface Outcome {
   /** Empty: the model's own. */
   readonly instruction: string;
   readonly documents: readonly string[];
+  /** Where the documents' file has some. */
+  readonly ids?: readonly (string | null)[] | undefined;
   readonly where: "server" | "browser";
   readonly model: string;
   readonly precision: string | null;
@@ -47,6 +49,7 @@ export interface Request {
   readonly query: string;
   readonly instruction: string;
   readonly documents: readonly string[];
+  readonly ids?: readonly (string | null)[] | undefined;
 }
 
 /** How far the work is. total 0: not known. */

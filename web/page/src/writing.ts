@@ -6,7 +6,8 @@ import { area, button, chosen, html, input, make, offer, radios, select } from "
 import { type DocumentFile, readFile } from "./files.ts";
 import { counted, whole } from "./numbers.ts";
 import type { Request } from "./outcome.ts";
-import { Problem } from "./problem.ts";
+import { explain, Problem } from "./problem.ts";
+import type { Part, Passage } from "./reading/passages.ts";
 
 const PREVIEW = 3;
 const EXAMPLE = {
@@ -21,7 +22,7 @@ const EXAMPLE = {
 /** Reads and changes what a person writes. */
 export class Writing {
   #file: DocumentFile | null = null;
-  #fromFile: readonly string[] = [];
+  #fromFile: readonly Passage[] = [];
   readonly #fail: (error: unknown) => void;
 
   /** fail: told what was wrong with a file. */
@@ -53,11 +54,14 @@ export class Writing {
       (this.#file ? select("file-field") : area("documents")).focus();
       throw new Problem("There are no documents.", "Type or paste some, choose a file, or press Example.");
     }
-    return { query, instruction: area("instruction").value.trim(), documents };
+    const ids = this.#fromFile.some(({ id }) => id !== null) ? this.#fromFile.map(({ id }) => id) : undefined;
+    return { query, instruction: area("instruction").value.trim(), documents, ids };
   }
 
   #documents(): readonly string[] {
-    return this.#file ? this.#fromFile : split(area("documents").value, chosen("rule") as Rule);
+    return this.#file
+      ? this.#fromFile.map(({ text }) => text)
+      : split(area("documents").value, chosen("rule") as Rule);
   }
 
   #count(): void {
@@ -103,10 +107,7 @@ export class Writing {
       : file.kind === "csv"
         ? "Column"
         : "Field";
-    offer(
-      select("file-field"),
-      file.fields.map((field) => ({ value: field, label: field })),
-    );
+    offer(select("file-field"), file.choices);
     select("file-field").value = file.likely;
     html("file-header-label").hidden = file.kind !== "csv";
     input("file-header").checked = file.header;
@@ -115,19 +116,28 @@ export class Writing {
 
   #takeField(): void {
     if (!this.#file) return;
-    const { documents, skipped } = this.#file.documents(select("file-field").value);
-    this.#fromFile = documents;
+    const { passages, what, notes } = this.#readAs(this.#file);
+    this.#fromFile = passages;
     html("file-preview").replaceChildren(
-      ...documents.slice(0, PREVIEW).map((text) => {
+      ...passages.slice(0, PREVIEW).map(({ text }) => {
         const row = make("li");
         row.append(make("span", "excerpt", text.slice(0, 500)));
         return row;
       }),
     );
-    const more = documents.length > PREVIEW ? `and ${whole(documents.length - PREVIEW)} more` : "";
-    const without = skipped ? `${counted(skipped, "row")} without text left out` : "";
-    html("file-note").textContent = [more, without].filter(Boolean).join("; ");
+    const more = passages.length > PREVIEW ? `and ${whole(passages.length - PREVIEW)} more` : "";
+    html("file-note").textContent = [more, what, ...notes].filter(Boolean).join("; ");
     this.#count();
+  }
+
+  /** The documents of the choice; none, with the reason, where it does not hold for all of the file. */
+  #readAs(file: DocumentFile): Part {
+    try {
+      return file.documents(select("file-field").value);
+    } catch (error) {
+      const { message, next = "" } = explain(error);
+      return { passages: [], what: "", notes: [`${message} ${next}`] };
+    }
   }
 
   #takeHeader(): void {

@@ -19,10 +19,13 @@ describe("documents of a text", () => {
   });
 });
 
+const cells = (text: string, delimiter = ",") => csv.parse(text, delimiter).map((row) => row.cells);
+
 describe("CSV", () => {
   test.each([
     [
       'a,b\n"x, ""y""\nz",2\n',
+      ",",
       [
         ["a", "b"],
         ['x, "y"\nz', "2"],
@@ -30,29 +33,26 @@ describe("CSV", () => {
     ],
     [
       "a;b\r\n1;2,5\r\n",
+      ";",
       [
         ["a", "b"],
         ["1", "2,5"],
       ],
     ],
-    [
-      "a\tb\n1,5\t2",
-      [
-        ["a", "b"],
-        ["1,5", "2"],
-      ],
-    ],
-    ["a,b,\n,,\n\nc", [["a", "b", ""], ["", "", ""], ["c"]]],
-    ['"a,b;c";d\n', [["a,b;c", "d"]]],
-  ])("%j", (text, rows) => {
-    expect(csv.parse(text)).toEqual(rows);
+    ["a,b,\n,,\n\nc", ",", [["a", "b", ""], ["", "", ""], [""], ["c"]]],
+    ['"a,b;c";d\n', ";", [["a,b;c", "d"]]],
+  ])("%j", (text, delimiter, rows) => {
+    expect(cells(text, delimiter)).toEqual(rows);
+  });
+  test("knows the line that each row begins at", () => {
+    expect(csv.parse('a\r\n"b\rc\n"\n\nd', ",").map(({ line }) => line)).toEqual([1, 2, 5, 6]);
   });
   test("says where a quotation mark is left open", () => {
-    expect(() => csv.parse('a,b\n1,"2\n3')).toThrow(/line 2/);
+    expect(() => csv.parse('a,b\n1,"2\n3', ",")).toThrow(/line 2/);
   });
   test("what it writes it reads again", () => {
     const values = ['say "hi"', "two\nlines", "a,b;c\td", "", "ünï 日本"];
-    expect(csv.parse(csv.line(values))).toEqual([values]);
+    expect(cells(csv.line(values))).toEqual([values]);
   });
   test.each(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"])(
     "%j cannot be run as a formula",
@@ -67,54 +67,50 @@ describe("CSV", () => {
 
 const file = (name: string, content: string | Uint8Array<ArrayBuffer>) => new File([content], name);
 
+const labels = (choices: readonly { label: string }[]) => choices.map(({ label }) => label);
+const textsOf = (part: { passages: readonly { text: string }[] }) => part.passages.map(({ text }) => text);
+
 describe("files", () => {
   test.each([
-    ["a.jsonl", '{"id":"1","text":"one"}\n\n{"id":"2","text":"two"}\n', "text", ["one", "two"]],
-    ["a.ndjson", '"one"\n"two"', "text", ["one", "two"]],
-    [
-      "a.jsonl",
-      '{"title":"T","summary":"the longest of them"}\n{"title":"U"}',
-      "summary",
-      ["the longest of them"],
-    ],
-    ["a.json", '[{"Passage":"one","n":1},{"Passage":"two","n":2}]', "Passage", ["one", "two"]],
-    ["a.json", '{"query":"q","documents":["one","two"]}', "text", ["one", "two"]],
-    ["a.csv", 'id,content\n1,one\n2,"two, three"\n', "content", ["one", "two, three"]],
-    [
-      "a.csv",
-      "the first sentence of them\nthe second one\n",
-      "column 1",
-      ["the first sentence of them", "the second one"],
-    ],
-    ["a.tsv", "text\ttext\nx\ty\n", "text", ["x"]],
-    ["a.txt", "one\ntwo\n", "line", ["one", "two"]],
-    ["a.md", "one\nmore\n\ntwo\n", "paragraph", ["one\nmore", "two"]],
-    ["a.csv", "\ufefftext\none\n", "text", ["one"]],
-  ])("%s %j", async (name, content, field, documents) => {
+    ["a.jsonl", '{"id":"1","text":"one"}\n\n{"id":"2","text":"two"}\n', ["id", "text"], ["one", "two"]],
+    ["a.jsonl", '{"text":"one"}\n{"body":"two"}\n', ["text, body", "text", "body"], ["one", "two"]],
+    ["a.json", '{"query":"q","documents":["one","two"]}', ["strings"], ["one", "two"]],
+    ["a.csv", 'id,content\n1,one\n2,"two, three"\n', ["id", "content"], ["one", "two, three"]],
+    ["a.csv", "the first\nthe second\n", ["column 1"], ["the first", "the second"]],
+    ["a.txt", "one\n\ntwo\n", ["line", "paragraph", "file"], ["one", "two"]],
+    ["a.md", "one\nmore\n\ntwo\n", ["line", "paragraph", "file"], ["one\nmore\n\ntwo"]],
+    ["notes", "id\ttext\n1\tone\n", ["id", "text"], ["one"]],
+  ])("%s %j offers %j", async (name, content, offered, documents) => {
     const found = await readFile(file(name, content));
-    expect(found.likely).toBe(field);
-    expect(found.documents(found.likely).documents).toEqual(documents);
+    expect(labels(found.choices)).toEqual(offered);
+    expect(textsOf(found.documents(found.likely))).toEqual(documents);
   });
-  test("rows without text are counted", async () => {
-    const found = await readFile(file("a.jsonl", '{"text":"one"}\n{"text":" "}\n{"other":1}\n'));
-    expect(found.documents("text")).toEqual({ documents: ["one"], skipped: 2 });
-  });
-  test("the first row may be a document after all", async () => {
-    const found = (await readFile(file("a.csv", "id,text\n1,one\n"))).withHeader(false);
-    expect(found.documents("column 2").documents).toEqual(["text", "one"]);
-  });
-  test("UTF-16 with its mark", async () => {
-    const text = new Uint8Array([0xff, 0xfe, ...[..."é!"].flatMap((letter) => [letter.charCodeAt(0), 0])]);
-    expect((await readFile(file("a.txt", text))).documents("line").documents).toEqual(["é!"]);
+  test("the first row may be a document, or names, after all", async () => {
+    const names = await readFile(file("a.csv", "id,text\n1,one\n"));
+    expect(names.header).toBe(true);
+    expect(textsOf(names.withHeader(false).documents("2"))).toEqual(["text", "one"]);
+    const none = await readFile(file("a.csv", "remark\none\n"));
+    expect(none.header).toBe(false);
+    expect(labels(none.withHeader(true).choices)).toEqual(["remark"]);
+    expect(textsOf(none.withHeader(true).documents(none.withHeader(true).likely))).toEqual(["one"]);
   });
   test.each([
-    ["a.jsonl", '{"text":"one"}\n{text}', /Line 2 of a.jsonl/],
-    ["a.json", "{", /not JSON/],
-    ["a.json", '{"a":1}', /no list/],
-    ["a.jsonl", "1\n2", /no texts/],
-    ["a.csv", 'a\n"b', /line 2/],
+    ["a.csv", "key,remark\n1,one\n", "remark", ["one"]],
+    ["a.jsonl", '{"key":"k","remark":"one"}\n{"key":"l","remark":"two"}\n', "remark", ["one", "two"]],
+  ])("%s %j: what nobody can know is asked", async (name, content, choice, documents) => {
+    const found = await readFile(file(name, content));
+    expect(found.choices[0]).toEqual({ value: found.likely, label: "choose…" });
+    expect(() => found.documents(found.likely)).toThrow(Problem);
+    expect(labels(found.choices)).toContain(choice);
+    expect(textsOf(found.documents(choice))).toEqual(documents);
+  });
+  test.each([
+    ["a.jsonl", '{"text":"one"}\n{text}', /a.jsonl, line 2/],
+    ["a.jsonl", "1\n2", /no text/],
+    ["a.csv", 'a,text\n1,"b', /line 2/],
     ["a.txt", "  \n", /empty/],
     ["a.txt", new Uint8Array([0x66, 0xff, 0x66]), /UTF-8/],
+    ["a.pdf", "%PDF-1.7", /a PDF file/],
   ])("%s %j is refused with a next step", async (name, content, message) => {
     const error = await readFile(file(name, content)).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(Problem);
@@ -153,12 +149,20 @@ describe("exports", () => {
     ]);
   });
   test("CSV", () => {
-    const [head, ...rows] = csv.parse(toCsv(OUTCOME).slice(1));
+    const [head, ...rows] = cells(toCsv(OUTCOME).slice(1));
     expect(head).toEqual(["rank", "index", "score", "logit", "truncated", "document"]);
     expect(rows).toEqual([
       ["1", "1", "0.9", "2.2", "yes", 'say "b"'],
       ["2", "0", "0.1", "-2.2", "no", "'=SUM(1)"],
     ]);
+  });
+});
+
+describe("exports of documents with ids", () => {
+  const outcome = { ...OUTCOME, ids: ["a", null] };
+  test("JSON and CSV", () => {
+    expect(JSON.parse(toJson(outcome)).results.map(({ id }: { id: unknown }) => id)).toEqual([null, "a"]);
+    expect(cells(toCsv(outcome).slice(1)).map((row) => row[2])).toEqual(["id", "", "a"]);
   });
 });
 
