@@ -1,4 +1,4 @@
-"""(template, instruction, query) -> the text around a document. The only place that knows a template.
+"""(template, instruction, query) -> the text around a document. The only place that knows the published ones.
 
 A prompt is four pieces, encoded separately and concatenated with nothing between them:
 
@@ -31,31 +31,55 @@ _PREFIX = f"<|im_start|>system\n{_SYSTEM}<|im_end|>\n<|im_start|>user\n"
 _SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 
 
+_PLACE = re.compile(r"\{(instruction|query)\}")
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One known way of writing the prompt. separator stands between the fields of the user turn."""
+    """One way of writing the prompt. prefix, suffix: control text.
+
+    head: user text, with {instruction} and {query} where these go. lead: what stands before a document, and is encoded
+    with it.
+    """
 
     name: str
-    separator: str
-    prefix: str = _PREFIX
-    suffix: str = _SUFFIX
+    prefix: str
+    head: str
+    suffix: str
+    lead: str = " "
+
+    @property
+    def text(self) -> str:
+        """The whole, as a file holds it: see templates."""
+        return f"{self.prefix}{self.head}{self.lead}{{document}}{self.suffix}{{answer}}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The text around a document: control prefix, user head, control suffix."""
+    """The text around a document: control prefix, user head, what leads to the document, control suffix."""
 
     prefix: str
     head: str
     suffix: str
+    lead: str = " "
+
+    def piece(self, document: str) -> str:
+        """The document as it follows the head."""
+        return f"{self.lead}{document}"
+
+
+def _published(name: str, separator: str, suffix: str = _SUFFIX) -> Template:
+    """separator stands between the fields of the user turn."""
+    head = f"<Instruct>: {{instruction}}{separator}<Query>: {{query}}{separator}<Document>:"
+    return Template(name, _PREFIX, head, suffix)
 
 
 TEMPLATES = {
     template.name: template
     for template in (
-        Template("card", "\n"),
-        Template("chat", "\n\n"),
-        Template("onnx-card", "\n\n", suffix=_SUFFIX.removesuffix("\n")),
+        _published("card", "\n"),
+        _published("chat", "\n\n"),
+        _published("onnx-card", "\n\n", _SUFFIX.removesuffix("\n")),
     )
 }
 
@@ -72,14 +96,9 @@ def template_named(name: str) -> Template:
 
 def frame(template: Template, instruction: str, query: str) -> Frame:
     """The text around every document of a request. Text is inserted once, never substituted into again."""
-    separator = template.separator
-    head = f"<Instruct>: {instruction}{separator}<Query>: {query}{separator}<Document>:"
-    return Frame(template.prefix, head, template.suffix)
-
-
-def document_piece(document: str) -> str:
-    """The document as it follows a frame's head."""
-    return f" {document}"
+    values = {"instruction": instruction, "query": query}
+    head = _PLACE.sub(lambda place: values[place[1]], template.head)
+    return Frame(template.prefix, head, template.suffix, template.lead)
 
 
 def is_blank(text: str) -> bool:

@@ -13,10 +13,11 @@ Taken out is text like any other: it becomes control tokens no more than before 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yesrank.errors import InputError
-from yesrank.prompt import TEMPLATES
+from yesrank.prompt import TEMPLATES, Template
+from yesrank.templates import is_own, pieces
 
 _CONTROL, _PREFIXES = "<|im_start|>", tuple({template.prefix for template in TEMPLATES.values()})
 _INSTRUCT, _QUERY, _DOCUMENT = "<Instruct>:", "<Query>:", "<Document>:"
@@ -26,6 +27,7 @@ _LONE_LABEL = re.compile(r"\s*<?(instruct|query|document)>?\s*:", re.IGNORECASE)
 _SPELT_OUT = re.compile(r"\\n\s*(<Query>|Query):")  # a backslash and an n, where the end of a line was meant
 _BLANK = " \t\r\n\ufeff\u200b"  # also what files begin with, and no one sees
 _PLAIN = "send the query and the documents as they are, and the instruction as `instruction`"
+_NOT_HELD = "begins with the chat template and does not hold to it"
 _AS_TEXT = "; where it is meant as text, say as_text"
 UNWRAPPED = "query and documents came in the chat template, and were taken out of it"
 LABELS = "the query came with labels of a prompt, and was taken out of them"
@@ -54,17 +56,53 @@ class _Parts:
     kind: str
     query: str
     instruction: str | None = None
+    own: "_Own | None" = None  # the template that it came in, where that is none of the published ones
 
 
-def plain(queries: Sequence[str], documents: Sequence[str], *, instruction: str | None = None) -> Plain:
+class _Own:
+    """A template of the model's own as clients apply it: its parts, without the white space around them."""
+
+    def __init__(self, template: Template) -> None:
+        before, self.first, between, _, label = pieces(template.head)
+        self.opening = (template.prefix + before).strip()
+        self.between, self.label, self.suffix = between.strip(), label.strip(), template.suffix.strip()
+
+    def read(self, start: str, field: str) -> _Parts | None:
+        """What a query is made of; None where it does not begin as this template does. Raises InputError."""
+        if not self.opening or not start.startswith(self.opening):
+            return None
+        one, found, other = (body := start.removeprefix(self.opening)).partition(self.between)
+        if not found or self.between in other or (self.label and self.label in body) or "<|im_" in body:
+            if _CONTROL not in self.opening:  # a mere word, with which questions may begin
+                return None
+            raise InputError(field, _NOT_HELD, _PLAIN + _AS_TEXT)
+        instruction, query = (one, other) if self.first == "instruction" else (other, one)
+        return replace(_parts(UNWRAPPED, instruction, query, field), own=self)
+
+    def end(self, text: str) -> int:
+        """Where the end of the template begins in a document; -1 where it has none."""
+        text = text.rstrip()
+        return len(text) - len(self.suffix) if text.endswith(self.suffix) else -1
+
+
+def plain(
+    queries: Sequence[str],
+    documents: Sequence[str],
+    *,
+    instruction: str | None = None,
+    template: Template | None = None,
+) -> Plain:
     """Takes queries and documents out of the template where they are in it; else they are left as they are.
 
-    queries: one for all documents, or one for each. instruction: what the caller asks for besides.
+    queries: one for all documents, or one for each. instruction: what the caller asks for besides. template: the
+    model's, which is known besides the published ones.
     Raises InputError for what begins as a template and does not go on as one, and for an instruction that is given
     twice and differs.
     """
+    own = _Own(template) if template is not None and is_own(template) else None
     read = {
-        text: _read(text, "query" if len(queries) == 1 else f"queries[{at}]") for text, at in _first(queries)
+        text: _read(text, "query" if len(queries) == 1 else f"queries[{at}]", own)
+        for text, at in _first(queries)
     }
     parts = [read[query] for query in queries]
     if not any(parts):
@@ -85,9 +123,11 @@ def _first(queries: Sequence[str]) -> list[tuple[str, int]]:
     return [*{query: at for at, query in reversed([*enumerate(queries)])}.items()]
 
 
-def _read(text: str, field: str) -> _Parts | None:
+def _read(text: str, field: str, own: _Own | None) -> _Parts | None:
     """What a query is made of; None where it is one itself. field: how an error names it."""
     start = text.lstrip(_BLANK)
+    if own is not None and (parts := own.read(start, field)) is not None:
+        return parts
     if start.startswith((_INSTRUCT, "Instruct:", _CONTROL)) and _SPELT_OUT.search(start):
         raise InputError(field, "has ends of lines spelt out as a backslash and an n", _PLAIN + _AS_TEXT)
     if start.startswith(_CONTROL):
@@ -95,9 +135,7 @@ def _read(text: str, field: str) -> _Parts | None:
         if body is None:
             raise InputError(field, "begins with a chat template that is not this model's", _PLAIN + _AS_TEXT)
         if not body.startswith(_INSTRUCT) or "<|im_" in body:
-            raise InputError(
-                field, "begins with the chat template and does not hold to it", _PLAIN + _AS_TEXT
-            )
+            raise InputError(field, _NOT_HELD, _PLAIN + _AS_TEXT)
         return _labelled(UNWRAPPED, body, field)
     if start.startswith((_INSTRUCT, _QUERY)):
         return _labelled(LABELS, start, field)
@@ -142,24 +180,30 @@ def _document(part: _Parts | None, text: str, at: int, *, labelled: bool) -> str
     if part is None:
         return text
     if part.kind == UNWRAPPED:
-        return _unwrapped(text, at)
+        return _unwrapped(part.own, text, at)
     return _without_label(text) if labelled else text
 
 
-def _unwrapped(text: str, at: int) -> str:
-    text = text.lstrip(_BLANK)
-    end = text.rfind("<|im_end|>")
-    if end < 0 or not _END.fullmatch(text, end) or not text.startswith(_DOCUMENT):
+def _unwrapped(own: _Own | None, text: str, at: int) -> str:
+    text, label = text.lstrip(_BLANK), _DOCUMENT if own is None else own.label
+    end = _end(text) if own is None else own.end(text)
+    if end < len(label) or not text.startswith(label):
         raise InputError(
             f"documents[{at}]",
-            f"is not in the chat template, and the query is: it has no {_DOCUMENT} in front or no end of turn behind",
+            f"is not in the chat template, and the query is: it has no {label} in front or no end of turn behind",
             _PLAIN + _AS_TEXT,
         )
-    return _without_label(text[:end])
+    return _without_label(text[:end], label)
 
 
-def _without_label(text: str) -> str:
-    return text.removeprefix(_DOCUMENT).removeprefix(" ")
+def _end(text: str) -> int:
+    """Where the end of a published template begins; -1 where there is none."""
+    end = text.rfind("<|im_end|>")
+    return end if end >= 0 and _END.fullmatch(text, end) else -1
+
+
+def _without_label(text: str, label: str = _DOCUMENT) -> str:
+    return text.removeprefix(label).removeprefix(" ")
 
 
 def _notes(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
@@ -173,5 +217,4 @@ def _notes(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
 
 
 def _looks_rendered(text: str) -> bool:
-    end = text.rfind("<|im_end|>")
-    return text.startswith(_DOCUMENT) or (end >= 0 and _END.fullmatch(text, end) is not None)
+    return text.startswith(_DOCUMENT) or _end(text) >= 0

@@ -8,10 +8,11 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel
 
 from yesrank.errors import InputError, ModelError
 from yesrank.filekinds import in_place_of
-from yesrank.prompt import Frame, document_piece
+from yesrank.prompt import Frame, Template
 from yesrank.types import Ids, Prompt
 
 MODEL_CARD_MAX_LENGTH = 8192
@@ -19,6 +20,7 @@ _CHARACTERS_A_TOKEN = 8  # more than in most texts
 _LEAST_CHARACTERS = 512  # longer than anything in a text that hangs together, such as marks upon marks
 _PATIENCE = 2
 _LETTER = r"[^\W\d_]"
+_CONTROL_TOKEN = re.compile(r"<\|[^<>|\s]+\|>|</?think>")
 _GAP = re.compile(
     f"(?<={_LETTER})(?=[ ,.;:。，、；：！？]{_LETTER})"
 )  # between two words: a new piece begins
@@ -86,8 +88,34 @@ class PromptEncoder:
             )
         if max_document_tokens is not None:
             room = min(room, max(1, max_document_tokens))
-        bodies = self._encode_documents([document_piece(document) for document in documents], room)
+        bodies = self._encode_documents([frame.piece(document) for document in documents], room)
         return [Prompt(prefix, Ids([*body[:room], *suffix]), len(body) > room) for body in bodies]
+
+    def check_template(self, template: Template) -> None:
+        """Raises InputError for text that this tokenizer does not give back as it is.
+
+        A control token that it does not know would be spelt out, letter by letter, and say nothing to the model.
+        """
+        known = {token.content for token in self._control.get_added_tokens_decoder().values()}
+        for token in _CONTROL_TOKEN.findall(template.prefix + template.suffix):
+            if token not in known:
+                raise InputError(
+                    "template",
+                    f"{token} is no token of this model",
+                    "write the control tokens of the model's own chat template",
+                )
+        for text, tokenizer in (
+            (template.prefix, self._control),
+            (template.head, self._user),
+            (template.suffix, self._control),
+        ):
+            tokens = tokenizer.encode(text).tokens
+            if (tokenizer.decoder or ByteLevel()).decode(tokens) != text:
+                raise InputError(
+                    "template",
+                    "has text that this model's tokenizer changes",
+                    "write a letter with its accents as one character (Unicode NFC)",
+                )
 
     def check_query(self, query: str, most: int) -> None:
         """Raises InputError for a query of more than `most` tokens: it is never cut."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yesrank.prompt import TEMPLATES, document_piece, frame
+from yesrank.prompt import TEMPLATES, frame
 
 _SEEDS = Path(__file__).parent.parent.parent.parent / "shared" / "seeds"
 _OURS = Path(__file__).parent / "scripts" / "transformers.mjs"
@@ -42,4 +42,4 @@ def ours(model: str, dtype: str, device: str, texts: Sequence[str]) -> str:
 def texts(template: str, query: str, documents: Sequence[str]) -> list[str]:
     """Whole prompts as text."""
     around = frame(TEMPLATES[template], INSTRUCTION, query)
-    return [around.prefix + around.head + document_piece(document) + around.suffix for document in documents]
+    return [around.prefix + around.head + around.piece(document) + around.suffix for document in documents]

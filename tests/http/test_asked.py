@@ -1,15 +1,20 @@
 """What a request asks for, end to end: prompts in the template already, limits, and fields that nobody knows."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from serving import DOCUMENTS, QUERY, Server
+from serving import DOCUMENTS, QUERY, Server, serving
 
+from yesrank.convert import convert
+from yesrank.models.folder import builtin_checkpoint
 from yesrank.prompt import TEMPLATES
 from yesrank.serve.models.tokenizing import tokenize
 from yesrank.serve.requests import RerankRequest
+from yesrank.store import Entry, builtin_entry
 
 CARD = TEMPLATES["card"]
 TASK = "Find the passage that names the city"
@@ -55,6 +60,31 @@ def test_prompts_in_the_template_score_as_plain_ones(server: Server, path: str) 
     assert scores(found.json()) == pytest.approx(scores(plain.json()), abs=1e-6)
     assert "taken out" in found.headers[NOTE]
     assert NOTE not in plain.headers
+
+
+OWN = CARD.text.replace("<Instruct>", "Task").replace("<Query>", "Question").replace("<Document>", "Passage")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two models with a template of their own: one's name has it, the other's folder."""
+    folder = tmp_path_factory.mktemp("own")
+    convert(builtin_checkpoint(), folder / "model", template=OWN)
+    entries = [replace(builtin_entry(), name="named", template=OWN), Entry("kept", folder / "model")]
+    with serving(entries=entries) as running:
+        yield running
+
+
+@pytest.mark.parametrize("model", ["named", "kept"])
+def test_a_template_of_the_models_own_is_known(own: Server, model: str) -> None:
+    asked = {"model": model, "query": QUERY, "documents": DOCUMENTS, "instruction": TASK}
+    plain = own.rerank(asked)
+    query = f"{CARD.prefix}Task: {TASK}\nQuestion: {QUERY}\n"
+    rendered = {"query": query, "documents": [f"Passage: {text}{CARD.suffix}" for text in DOCUMENTS]}
+    found = own.rerank({"model": model, **rendered})
+    assert (plain.status_code, found.status_code) == (200, 200), found.text
+    assert scores(found.json()) == pytest.approx(scores(plain.json()), abs=1e-6)
+    assert "taken out" in found.headers[NOTE]
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/voyage/v1/rerank", "/infinity/rerank"])

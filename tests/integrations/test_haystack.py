@@ -72,7 +72,7 @@ def test_a_pipeline_stored_and_read_again() -> None:
     )
     pipeline.connect("join.documents", "rank.documents")
     stored = pipeline.dumps()
-    data = {"join": {"documents": [DOCUMENTS]}, "rank": {"query": QUERY}}
+    data = {"join": {"documents": DOCUMENTS}, "rank": {"query": QUERY}}
     found = Pipeline.loads(stored, allowed_modules=[MODULE]).run(data)
     assert [each.id for each in found["rank"]["documents"]] == ["d1", "d2"]
     component = Pipeline.loads(stored, allowed_modules=[MODULE]).get_component("rank")

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry", "filekinds"),
-    ("rope", "qwen3", "tensorplaces", "checkpoint", "manifest", "claims", "prompt", "documents"),
+    ("rope", "qwen3", "tensorplaces", "checkpoint", "manifest", "claims", "prompt", "templates", "documents"),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
@@ -24,6 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 BESIDE = {
     "qwen3": {"rope"},
     "checkpoint": {"qwen3", "tensorplaces"},
+    "templates": {"prompt"},
     "manifest": {"qwen3", "prompt"},
     "randomweights": {"convert"},
 }

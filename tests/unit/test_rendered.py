@@ -61,7 +61,9 @@ def document_in_template(document: str, suffix: str = CARD.suffix) -> str:
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 @pytest.mark.parametrize("end", ["", "\n", "\n\n"])
 def test_taken_out_as_it_was_put_in(template, end: str) -> None:
-    rendered = query_in_template(between=template.separator, end=end)
+    rendered = query_in_template(
+        between=template.head.partition("{instruction}")[2].partition("<")[0], end=end
+    )
     documents = [document_in_template(text, template.suffix) for text in (*DOCUMENTS, *HOSTILE)]
     found = plain([rendered], documents)
     assert found.queries == (QUERY,)

@@ -37,7 +37,7 @@ class Recipe:
         self.added = [token["content"] for token in json.loads(tokenizer_json)["added_tokens"]]
 
     def ids(self, template: Template, instruction: str, query: str, document: str) -> list[int]:
-        gap = template.separator
+        gap = template.head.partition("{instruction}")[2].partition("<")[0]
         body = f"<Instruct>: {instruction}{gap}<Query>: {query}{gap}<Document>: {document}"
         return [*self.encode(template.prefix), *self.encode(body), *self.encode(template.suffix)]
 

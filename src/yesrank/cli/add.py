@@ -75,6 +75,7 @@ def add(
     machine has not is stored all the same, with a warning.
     """
     from yesrank.store import Entry, Store, stored_already, take_in
+    from yesrank.templates import stored
 
     engine = _engine(model_type, engine)
     entry = Entry(
@@ -85,7 +86,7 @@ def add(
         engine=engine,
         variant=variant,
         instruction=instruction,
-        template=template.value if template else None,
+        template=stored(template),
         max_length=max_length,
         aliases=tuple(alias or ()),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yesrank.cli import output
-from yesrank.cli.options import JsonOption, TemplateName, Weights
+from yesrank.cli.options import JsonOption, TemplateOption, Weights
 from yesrank.errors import InputError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ def convert(
             "--head", help="onnx: yesno, two logits and little memory (without it); full, the vocabulary's."
         ),
     ] = None,
-    template: Annotated[
-        TemplateName, typer.Option("--template", help="Prompt format to note in the manifest.")
-    ] = TemplateName.CARD,
+    template: TemplateOption = "card",
     smooth: Annotated[
         bool,
         typer.Option(
@@ -105,7 +103,7 @@ def convert(
                 target,
                 variants=names,
                 head=(head or Head.YESNO).value,
-                template=template.value,
+                template=template or "card",
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
@@ -115,7 +113,7 @@ def convert(
                 target,
                 weights=(weights or Weights.INT8).value,
                 tokenizer_ir=tokenizer_ir,
-                template=template.value,
+                template=template or "card",
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )

@@ -32,7 +32,8 @@ def inspect(
     """
     from yesrank.store import resolve
 
-    folder = resolve(folder).path
+    entry = resolve(folder)
+    folder = entry.path
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
@@ -41,7 +42,7 @@ def inspect(
     problems = [*file_problems(folder, files), *_against_manifest(folder, files, with_hashes=with_hashes)]
     facts: dict[str, Any] = {}
     try:
-        facts = _facts(folder)
+        facts = _facts(folder, entry.template)
     except YesrankError as error:
         problems = problems or [error.message]
     facts["files"] = files
@@ -98,11 +99,19 @@ def _variants(folder: Path, told: Collection[str] = ()) -> tuple[list["Descripti
     return found, problems
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """What the manifest says, or what can be derived without one. Raises ModelError."""
+def _facts(folder: Path, template: str | None) -> dict[str, Any]:
+    """What the manifest says, or what can be derived without one. template: the name's, where it has one of its own.
+
+    Raises ModelError, and InputError for a template that this model cannot have.
+    """
     from yesrank.models.folder import open_model
+    from yesrank.templates import is_own, template_of
+    from yesrank.tokens import PromptEncoder
 
     model = open_model(folder)
+    used = model.template if template is None else template_of(template)
+    if is_own(used):
+        PromptEncoder.from_folder(folder).check_template(used)
     manifest = model.manifest
     return {
         "kind": model.kind,
@@ -110,7 +119,8 @@ def _facts(folder: Path) -> dict[str, Any]:
         "smooth": manifest.smooth if manifest is not None else None,
         "variants": [asdict(each) for each in _variants(folder)[0]],
         "source": manifest.source if manifest is not None else None,
-        "template": model.template.name,
+        "template": used.name,
+        "template_text": used.text if is_own(used) else None,
         "answers": {"yes": model.answers[0], "no": model.answers[1]},
         "max_length": model.max_length,
         "config": asdict(model.config),
@@ -158,6 +168,8 @@ def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
     output.show(table)
     if facts.get("variants"):
         _show_variants(folder)
+    if facts.get("template_text"):
+        output.show(Text(f"template {facts['template']}:\n{facts['template_text']}"))
     for line in facts.get("notes", ()):
         output.show(f"note: {line}")
     for line in problems:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from yesrank.prompt import TEMPLATES
+
 
 class Precision(StrEnum):
     """The arithmetic of a run."""
@@ -34,12 +36,8 @@ class Weights(StrEnum):
     INT4 = "int4"
 
 
-class TemplateName(StrEnum):
-    """The known ways of writing the prompt (see yesrank.prompt)."""
-
-    CARD = "card"
-    CHAT = "chat"
-    ONNX_CARD = "onnx-card"
+def _templates(incomplete: str) -> list[str]:
+    return [name for name in TEMPLATES if name.startswith(incomplete)]
 
 
 ModelOption = Annotated[
@@ -77,8 +75,13 @@ InstructionOption = Annotated[
     str | None, typer.Option("--instruction", "-i", help="What makes a document relevant, in one sentence.")
 ]
 TemplateOption = Annotated[
-    TemplateName | None,
-    typer.Option("--template", help="Prompt format, where the model's own is not wanted."),
+    str | None,
+    typer.Option(
+        "--template",
+        metavar="card|chat|onnx-card|FILE",
+        autocompletion=_templates,
+        help="Prompt format, where the model's own is not wanted; a file holds one with places (docs/prompts.md).",
+    ),
 ]
 MaxLengthOption = Annotated[
     int | None,

@@ -15,7 +15,9 @@ from safetensors.numpy import save
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
+from yesrank.prompt import Template
 from yesrank.qwen3 import read_config
+from yesrank.templates import is_own
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 
 COPIED = (
@@ -106,9 +108,14 @@ def write_head(folder: Path, checkpoint: Checkpoint, answers: dict[str, int]) ->
     (folder / HEAD_FILE).write_bytes(save({HEAD_TENSOR: rows}))
 
 
-def answer_ids(checkpoint: Checkpoint) -> dict[str, int]:
-    """Token ids of yes and no. Raises ModelError where the tokenizer is missing or of another model."""
+def answer_ids(checkpoint: Checkpoint, template: Template) -> dict[str, int]:
+    """Token ids of yes and no. Raises ModelError where the tokenizer is missing or of another model.
+
+    InputError where it cannot spell the template: found out before the work.
+    """
     encoder = PromptEncoder.from_folder(checkpoint.folder)
+    if is_own(template):
+        encoder.check_template(template)
     answers = {word: encoder.answer_id(word) for word in ("yes", "no")}
     if max(answers.values()) >= checkpoint.config.vocab_size:
         raise CheckpointError(

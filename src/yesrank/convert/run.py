@@ -23,7 +23,7 @@ from yesrank.convert.tokenizer import require_packages, write_tokenizer_ir
 from yesrank.convert.weights import Packer, planned_bytes, stored_bytes
 from yesrank.errors import InputError, without_openvino
 from yesrank.manifest import Manifest, write_manifest
-from yesrank.prompt import template_named
+from yesrank.templates import template_of, write_own
 from yesrank.types import FloatArray
 
 SMOOTHED = ("int8", "int8-sym")
@@ -53,7 +53,7 @@ def convert(
     writing fails, MissingExtra where openvino, or what tokenizer_ir needs, is not installed. After any error
     nothing stands at `target`.
     """
-    template_named(template)
+    chosen_template = template_of(template)
     if smooth is not None:
         _check_smooth(weights)
     if find_spec("openvino") is None:
@@ -64,7 +64,7 @@ def convert(
         require_packages()
     checkpoint = Checkpoint(source)
     planned = planned_bytes(checkpoint.config, weights)
-    answers = answer_ids(checkpoint)
+    answers = answer_ids(checkpoint, chosen_template)
     needed = planned + _overhead(checkpoint)
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
@@ -73,6 +73,7 @@ def convert(
         _write_model(folder, checkpoint, weights, meter)
         copy_files(checkpoint, folder)
         write_head(folder, checkpoint, answers)
+        write_own(folder, chosen_template)
         if tokenizer_ir:
             write_tokenizer_ir(folder)
         check(folder, checkpoint, weights, planned)
@@ -80,7 +81,7 @@ def convert(
             folder,
             checkpoint,
             weights=weights,
-            template=template,
+            template=chosen_template.name,
             answers=answers,
             source_files=hashes(),
             meter=meter,

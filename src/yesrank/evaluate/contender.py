@@ -13,6 +13,7 @@ from yesrank.models.integrity import fingerprint
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
 from yesrank.store import Entry
+from yesrank.templates import template_of
 from yesrank.types import EngineInfo, PairScores
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "reference": "numpy"}
@@ -72,7 +73,7 @@ def contender(entry: Entry, label: str) -> Contender:
         "device": entry.device,
         "precision": entry.precision,
         **_chosen(entry),
-        "template": entry.template or folder.template.name,
+        "template": template_of(entry.template).name if entry.template else folder.template.name,
         "instruction": DEFAULT_INSTRUCTION if entry.instruction is None else entry.instruction,
         "max_length": entry.max_length or folder.max_length,
     }

@@ -14,8 +14,10 @@ from yesrank.errors import ModelError, ModelNotFound
 from yesrank.manifest import Manifest, check_files, read_manifest, without_absent_variants
 from yesrank.models import builtin
 from yesrank.models.integrity import check_beside
-from yesrank.prompt import Template, template_named
+from yesrank.prompt import Template
 from yesrank.qwen3 import Qwen3Config, read_config
+from yesrank.templates import FILE as TEMPLATE_FILE
+from yesrank.templates import folder_template
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 from yesrank.types import FloatArray
 
@@ -86,7 +88,7 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         variants=tuple(file.variant for file in variants_of(path)),
         manifest=manifest,
         config=config,
-        template=template_named(manifest.template if manifest else "card"),
+        template=folder_template(path, manifest.template if manifest else "card"),
         answers=(encoder.answer_id("yes"), encoder.answer_id("no")),
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
@@ -102,6 +104,14 @@ def _config(path: Path, kind: str) -> tuple[Qwen3Config, tuple[str, ...]]:
         return Qwen3Config.from_folder(path), notes
     checkpoint = Checkpoint(path)
     return checkpoint.config, (*checkpoint.notes, *notes)
+
+
+def own_template_of(path: Path) -> Template | None:
+    """The template that a folder brings with it, None where it has a published one. Raises ModelError."""
+    if not (path / TEMPLATE_FILE).is_file():
+        return None
+    manifest = read_manifest(path)
+    return folder_template(path, manifest.template) if manifest is not None else None
 
 
 def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Any
 
 from yesrank.models import inputs
 from yesrank.models.background import Check
+from yesrank.prompt import Template
 from yesrank.rendered import Plain, plain
 from yesrank.types import Progress
 
@@ -41,29 +42,32 @@ def rank_job(
     threshold: object,
     *,
     as_text: bool,
+    template: Template,
 ) -> RankJob:
     """Raises InputError for what `rank` cannot take. Reads `documents` once."""
     most, least = inputs.how_many("top_n", top_n), inputs.least_score("threshold", threshold)
     asked = inputs.question("query", query)
     found = inputs.documents(documents)
-    read = _plain([asked], found.texts, instruction, as_text=as_text)
+    read = _plain([asked], found.texts, instruction, template, as_text=as_text)
     [own] = read.instructions
     return RankJob(read.queries[0], read.documents, own or instruction, found.texts, found.given, most, least)
 
 
-def score_job(pairs: object, instruction: str | None, *, as_text: bool) -> ScoreJob:
+def score_job(pairs: object, instruction: str | None, *, as_text: bool, template: Template) -> ScoreJob:
     """Raises InputError for what `score` cannot take. Reads `pairs` once."""
-    read = _plain(*inputs.pairs(pairs), instruction, as_text=as_text)
+    read = _plain(*inputs.pairs(pairs), instruction, template, as_text=as_text)
     instructions = tuple(instruction if own is None else own for own in read.instructions)
     return ScoreJob(read.queries, read.documents, instructions)
 
 
-def _plain(queries: list[str], documents: list[str], instruction: str | None, *, as_text: bool) -> Plain:
+def _plain(
+    queries: list[str], documents: list[str], instruction: str | None, template: Template, *, as_text: bool
+) -> Plain:
     """The texts to be judged, and a warning of what is not as it came."""
     if as_text:
         return Plain((*queries,), (*documents,), (None,) * len(queries))
     asked = None if instruction is None else inputs.text("instruction", instruction)
-    read = plain(queries, documents, instruction=asked)
+    read = plain(queries, documents, instruction=asked, template=template)
     for note in read.notes:
         warnings.warn(note, stacklevel=4)  # here, the job, the method, its caller
     return read

@@ -17,7 +17,8 @@ from yesrank.models.folder import ModelFolder, head_rows, model_path, open_model
 from yesrank.models.held import unchanged
 from yesrank.models.integrity import SMALL_FILES
 from yesrank.models.jobs import RankJob, ScoreJob, checked, rank_job, reporter, score_job
-from yesrank.prompt import DEFAULT_INSTRUCTION, frame, template_named
+from yesrank.prompt import DEFAULT_INSTRUCTION, frame
+from yesrank.templates import is_own, template_of
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, Ids, PairScores, Progress, Prompt, Ranking
 
@@ -34,9 +35,9 @@ class Reranker:
     model: a converted folder, or None for the small built-in model. device: an OpenVINO device, or one of onnxruntime's
     (CPU, CUDA, COREML, DML, ...). precision of OpenVINO: auto, f32, bf16, int8 or w8a8 (docs/models-and-precision.md).
     instruction: the default one. max_length: tokens of a whole prompt; longer documents are cut, never the query.
-    template: card, chat or onnx-card. engine: openvino, onnx, or reference for the slow numpy engine on an unconverted
-    checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the
-    best one for a CPU that is there. Naming a variant asks for onnx.
+    template: card, chat, onnx-card, a file or its text (docs/prompts.md). engine: openvino, onnx, or reference for the
+    slow numpy engine on an unconverted checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX
+    files, such as q8 or q4; None for the best one for a CPU that is there. Naming a variant asks for onnx.
     The attributes folder, template and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
@@ -50,7 +51,7 @@ class Reranker:
         precision: str = "auto",
         instruction: str | None = None,
         max_length: int | None = None,
-        template: str | None = None,
+        template: str | Path | None = None,
         engine: str | None = None,
         variant: str | None = None,
     ) -> None:
@@ -60,9 +61,11 @@ class Reranker:
         path = model_path(model)
         with unchanged(path, SMALL_FILES):  # the engine sees to the large ones
             self.folder = open_model(path)
-            self.template = template_named(template) if template else self.folder.template
+            self.template = self.folder.template if template is None else template_of(template)
             self.max_length = _max_length(self.folder, max_length)
             self._encoder = PromptEncoder.from_folder(self.folder.path)
+            if is_own(self.template):
+                self._encoder.check_template(self.template)
             self._engine = open_engine(
                 self.folder, device=device, precision=precision, engine=engine, variant=variant
             )
@@ -94,7 +97,9 @@ class Reranker:
         taken out of it, with a warning (docs/prompts.md); as_text: read them as the text they are.
         Raises InputError, which names the field, or EngineError.
         """
-        job = rank_job(query, documents, instruction, top_n, threshold, as_text=as_text)
+        job = rank_job(
+            query, documents, instruction, top_n, threshold, as_text=as_text, template=self.template
+        )
         with reporter(progress, len(job.given)) as report:
             return self._rank(job, report)
 
@@ -114,7 +119,9 @@ class Reranker:
         The documents are read at once, on the caller's thread. Cancelled, it is not begun, or ends after the documents
         that are being computed.
         """
-        job = rank_job(query, documents, instruction, top_n, threshold, as_text=as_text)
+        job = rank_job(
+            query, documents, instruction, top_n, threshold, as_text=as_text, template=self.template
+        )
         with reporter(progress, len(job.given)) as report:
             return await self._background.run(lambda check: self._rank(job, checked(check, report)))
 
@@ -132,7 +139,7 @@ class Reranker:
         told how many more pairs are done. as_text, documents: as of `rank`; pairs may bring an instruction each.
         Raises InputError, which names the pair, or EngineError.
         """
-        job = score_job(pairs, instruction, as_text=as_text)
+        job = score_job(pairs, instruction, as_text=as_text, template=self.template)
         with reporter(progress, len(job.queries)) as report:
             return self._score(job, report)
 
@@ -145,7 +152,7 @@ class Reranker:
         as_text: bool = False,
     ) -> PairScores:
         """As `score`, in the way of `arank`."""
-        job = score_job(pairs, instruction, as_text=as_text)
+        job = score_job(pairs, instruction, as_text=as_text, template=self.template)
         with reporter(progress, len(job.queries)) as report:
             return await self._background.run(lambda check: self._score(job, checked(check, report)))
 
@@ -187,7 +194,7 @@ class Reranker:
         if activation not in ("sigmoid", "identity"):
             raise InputError("activation", f"{activation!r} is not known", "use sigmoid or identity")
         single = inputs.is_pair(pairs)
-        job = score_job([pairs] if single else pairs, instruction, as_text=as_text)
+        job = score_job([pairs] if single else pairs, instruction, as_text=as_text, template=self.template)
         with reporter(progress, len(job.queries)) as report:
             found = self._score(job, report)
         numbers = found.scores if activation == "sigmoid" else found.logits

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from yesrank.prompt import Template
 from yesrank.rendered import plain
 
 
@@ -38,11 +39,14 @@ class RerankRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def plain(self) -> "RerankRequest":
-        """The same, its texts taken out of a template that they came in. Raises InputError (yesrank.rendered)."""
+    def plain(self, template: Template | None = None) -> "RerankRequest":
+        """The same, its texts taken out of a template that they came in: a published one, or the model's own.
+
+        Raises InputError (yesrank.rendered).
+        """
         if self.as_text:
             return self
-        found = plain(self.queries, self.documents, instruction=self.instruction)
+        found = plain(self.queries, self.documents, instruction=self.instruction, template=template)
         if not any(found.instructions) and not found.notes:
             return self
         return replace(

@@ -16,6 +16,7 @@ from yesrank.serve.http import body, protocol
 from yesrank.serve.http.admission import Admission, Downloads, Place
 from yesrank.serve.http.middleware import local_path
 from yesrank.serve.http.waiting import while_wanted
+from yesrank.serve.models.handle import own_template
 from yesrank.serve.models.pool import ModelSpec, Pool, PoolOptions
 from yesrank.serve.models.readiness import Readiness
 from yesrank.serve.queue.limits import Limits
@@ -126,7 +127,8 @@ class Service:
     async def _answer(self, record: Record, path: str, raw: bytes, seconds: float) -> bytes:
         deadline = asyncio.get_running_loop().time() + seconds
         dialect, parsed = await self._parse(record, path, raw)
-        asked = await self._workers.run(answering.is_slow(parsed), parsed.plain)
+        spec = self.pool.find(parsed.model).spec
+        asked = await self._workers.run(answering.is_slow(parsed), lambda: parsed.plain(own_template(spec)))
         record.notes = asked.notes
         scored = await self._score(record, asked, deadline)
         return await self._render(record, dialect, parsed, scored)

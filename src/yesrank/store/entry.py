@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
-from yesrank.prompt import template_named
+from yesrank.templates import template_of
 
 BUILTIN = "builtin"
 """The name of the model that comes with the package. A store gives it to no other."""
@@ -28,6 +28,7 @@ class Entry:
 
     path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
     engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
+    A template that is none of the known ones is kept as its text.
     aliases: other names. added: the day on which it was added; tuned: that on which `yesrank tune` chose how it is run.
     """
 
@@ -54,7 +55,7 @@ class Entry:
         if len({name.casefold() for name in self.names}) < len(self.names):
             raise InputError("aliases", f"{self.name} has the same name twice", "give each alias once")
         if self.template is not None:
-            template_named(self.template)
+            template_of(self.template)
         if self.max_length is not None and self.max_length < 1:
             raise InputError("max_length", f"must be 1 or more tokens, not {self.max_length}")
         _one_of("engine", self.engine, ENGINES)

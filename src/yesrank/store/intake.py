@@ -16,6 +16,7 @@ from yesrank.store.pending import changing, is_leftover, mark, tidy
 from yesrank.store.places import folder_for, is_folder, models_folder
 from yesrank.store.resolve import HUB_ID, from_address
 from yesrank.store.store import Store, without_taken_aliases
+from yesrank.templates import is_own, template_of
 
 if TYPE_CHECKING:
     from yesrank.models.folder import ModelFolder
@@ -210,6 +211,7 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
 
     model = open_model(entry.path)
     kind = kind or model.kind
+    _check_template(model, entry)
     if entry.max_length is not None and entry.max_length > model.limit:
         raise InputError(
             "max_length", f"must be 1 to {model.limit} tokens for this model, not {entry.max_length}"
@@ -222,6 +224,14 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
     _check_model(entry, kind)
     _check_weights(model, entry)
     return store.add(entry, present=True)
+
+
+def _check_template(model: "ModelFolder", entry: Entry) -> None:
+    """Raises InputError for a template of one's own that the model's tokenizer cannot spell."""
+    from yesrank.tokens import PromptEncoder
+
+    if entry.template is not None and is_own(template := template_of(entry.template)):
+        PromptEncoder.from_folder(model.path).check_template(template)
 
 
 def _check_converted(entry: Entry) -> None:
@@ -300,7 +310,7 @@ def _is_whole_result(target: Path, entry: Entry, weights: str) -> bool:
     if manifest is None or entry.revision is None:
         return False
     made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
-    if made != (entry.source, entry.revision, weights, entry.template or "card"):
+    if made != (entry.source, entry.revision, weights, template_of(entry.template or "card").name):
         return False
     check_files(target, manifest, hashes=True)
     return True

@@ -6,6 +6,7 @@ from pathlib import Path
 from yesrank.models import reranker
 from yesrank.store.entry import ENGINES, builtin_entry
 from yesrank.store.resolve import resolve
+from yesrank.templates import stored
 
 
 class Reranker(reranker.Reranker):
@@ -15,9 +16,10 @@ class Reranker(reranker.Reranker):
     built-in model. A model folder goes before a name, with a warning where there are both. device: an OpenVINO device,
     or one of onnxruntime's (CPU, CUDA, COREML, DML, ...). precision: auto, f32, bf16, int8 or w8a8
     (docs/models-and-precision.md), for OpenVINO. instruction: the default one. max_length: tokens of a whole prompt;
-    longer documents are cut, never the query. template: card, chat or onnx-card. engine: openvino, onnx, or reference
-    for the slow numpy engine on an unconverted checkpoint; None takes what the folder holds, OpenVINO first. variant:
-    of ONNX files, such as q8 or q4; None for the best one for a CPU that is there. Naming a variant asks for onnx.
+    longer documents are cut, never the query. template: card, chat, onnx-card, a file or its text (docs/prompts.md).
+    engine: openvino, onnx, or reference for the slow numpy engine on an unconverted checkpoint; None takes what the
+    folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the best one for a CPU that is
+    there. Naming a variant asks for onnx.
     What is None is as stored with the name, else CPU and auto, and the folder's own.
     The attributes folder, template and max_length say what is in use.
 
@@ -32,12 +34,17 @@ class Reranker(reranker.Reranker):
         precision: str | None = None,
         instruction: str | None = None,
         max_length: int | None = None,
-        template: str | None = None,
+        template: str | Path | None = None,
         engine: str | None = None,
         variant: str | None = None,
     ) -> None:
         found = builtin_entry() if model is None else resolve(model, note=_warn)
-        asked = {"device": device, "precision": precision, "instruction": instruction, "template": template}
+        asked = {
+            "device": device,
+            "precision": precision,
+            "instruction": instruction,
+            "template": stored(template),
+        }
         entry = found.overridden(**asked, max_length=max_length)
         # no name is stored with the engine reference, which has no variants
         if engine in (None, *ENGINES):

@@ -25,7 +25,7 @@ from yesrank.convert.onnx.variants import Variant, check_head, chosen
 from yesrank.convert.staging import refuse_existing, staged
 from yesrank.errors import InputError
 from yesrank.manifest import Manifest, OnnxFiles, write_manifest
-from yesrank.prompt import template_named
+from yesrank.templates import template_of, write_own
 
 SMOOTHED = ("int8", "q8")
 """The variants for which factors are taken."""
@@ -44,13 +44,13 @@ def run(
     progress: ConvertProgress | None,
 ) -> Manifest:
     """See convert_onnx, which calls this where the packages are there."""
-    template_named(template)
+    chosen_template = template_of(template)
     check_head(head)
     wanted = chosen(variants)
     if smooth is not None:
         _check_smooth(wanted)
     checkpoint = Checkpoint(source)
-    answers = answer_ids(checkpoint)
+    answers = answer_ids(checkpoint, chosen_template)
     if smooth is not None:
         refuse_existing(target)  # before the long part
         checkpoint = Folded(source, smooth(checkpoint))
@@ -70,6 +70,7 @@ def run(
             write_companions(source, folder)
             write_config(checkpoint, folder, wanted, _data_files(plans))
             write_head(folder, checkpoint, answers)
+            write_own(folder, chosen_template)
             for variant in wanted:
                 check(folder, checkpoint, variant, rows)
             names = tuple(variant.name for variant in wanted)
@@ -77,7 +78,7 @@ def run(
                 folder,
                 checkpoint,
                 weights=",".join(names),
-                template=template,
+                template=chosen_template.name,
                 answers=answers,
                 source_files=hashes(),
                 meter=meter,

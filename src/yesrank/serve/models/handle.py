@@ -8,9 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from yesrank.errors import EngineError, ModelLoading
+from yesrank.errors import EngineError, ModelLoading, YesrankError
+from yesrank.models.folder import own_template_of
 from yesrank.models.reranker import Reranker
+from yesrank.prompt import Template
 from yesrank.serve.watch.observe import State
+from yesrank.templates import template_of
 from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 
@@ -28,6 +31,16 @@ class ModelSpec:
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
+
+
+def own_template(spec: ModelSpec) -> Template | None:
+    """The template of a model's own, loaded or not; None for a published one, and where the folder cannot be read."""
+    try:
+        if spec.template is not None:
+            return template_of(spec.template)
+        return own_template_of(spec.path) if spec.path is not None else None
+    except YesrankError:  # which loading the model tells
+        return None
 
 
 class Scorer(Protocol):
