@@ -8,6 +8,7 @@ from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
 from yesrank.models.folder import ModelFolder
 from yesrank.models.integrity import opened_checked, weights_files
+from yesrank.models.rounding import open_rounded
 
 ENGINES = ("openvino", "onnx", "reference")
 
@@ -60,6 +61,10 @@ def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant
         raise ModelError(
             f"{folder.path} holds no OpenVINO model, but a model of the kind {folder.kind}",
             "leave the engine out, or convert the checkpoint: yesrank convert CHECKPOINT FOLDER",
+        )
+    if precision == "w8a8":
+        return open_rounded(
+            folder, device, lambda arithmetic: open_openvino(folder.path, device=device, precision=arithmetic)
         )
     return open_openvino(folder.path, device=device, precision=precision)
 

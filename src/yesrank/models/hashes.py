@@ -6,6 +6,7 @@ no time. Where the cache cannot be written, the files are read again in the next
 """
 
 import hashlib
+import math
 import os
 import sqlite3
 import threading
@@ -23,7 +24,10 @@ _SETTLED = (
     2_000_000_000  # ns: a younger file may change again within the same tick of the file system's clock
 )
 _BUSY_SECONDS = 5
-_SCHEMA = "CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, state TEXT, sha256 TEXT, samples TEXT)"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, state TEXT, sha256 TEXT, samples TEXT)",
+    "CREATE TABLE IF NOT EXISTS numbers (what TEXT PRIMARY KEY, value REAL)",
+)
 
 Row = tuple[str, str, str]
 _known: dict[str, Row] = {}
@@ -65,6 +69,19 @@ def content_hash(path: Path) -> str:
     return found
 
 
+def recall_number(what: str) -> float | None:
+    """A number that remember_number was given in this process or another."""
+    if (row := _execute("SELECT value FROM numbers WHERE what = ?", (what,))) is None:
+        return None
+    return float(row[0])
+
+
+def remember_number(what: str, value: float) -> None:
+    """Keeps what was measured of files that are named by their identity. A number that is none is not kept."""
+    if math.isfinite(value):
+        _execute("INSERT OR REPLACE INTO numbers VALUES (?, ?)", (what, value))
+
+
 def _sampled(path: Path) -> str:
     """Hash of blocks that lie evenly in the file, the first and the last among them."""
     digest = hashlib.sha256()
@@ -88,13 +105,14 @@ def _remember(file: str, row: Row) -> None:
     _execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (file, *row))
 
 
-def _execute(statement: str, values: tuple[str, ...]) -> Row | None:
+def _execute(statement: str, values: tuple[str | float, ...]) -> Row | None:
     """The first row. None, too, where the file of hashes cannot be used: it saves time, and nothing depends on it."""
     path = default_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as memory, memory:
-            memory.execute(_SCHEMA)
+            for table in _SCHEMA:
+                memory.execute(table)
             row: Row | None = memory.execute(statement, values).fetchone()
     except (OSError, sqlite3.Error):
         return None
