@@ -13,6 +13,7 @@ from yesrank.engine.base import Engine
 from yesrank.engine.onnx import engine as onnx
 from yesrank.engine.onnx import open_engine as open_onnx
 from yesrank.engine.openvino import open_engine, paged, stateful
+from yesrank.engine.openvino.batching import filled
 from yesrank.types import Prompt
 
 KINDS = ("paged", "stateful", "onnx")
@@ -45,7 +46,7 @@ def opened(folders, exported, monkeypatch) -> Callable[[str], tuple[Engine, list
 
 
 def counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The tokens of each call of a kind of engine, without padding."""
+    """The tokens of each call of a kind of engine, without padding and what fills it up (see batching.filled)."""
     tokens: list[int] = []
     owner, name = {
         "paged": (paged, "_inputs"),
@@ -60,6 +61,9 @@ def counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         if kind == "stateful":
             past = made["attention_mask"].shape[1] - made["input_ids"].shape[1]
             size = made["attention_mask"].sum() - past * len(made["input_ids"])
+        if kind == "paged":
+            size = sum(span.stop - span.start for span in arguments[1])
+            assert made["input_ids"].size == filled(size)
         tokens.append(int(size))
         return made
 

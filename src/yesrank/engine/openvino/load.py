@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 
 from yesrank.engine.base import Engine, HeadRows, check_prompts
-from yesrank.engine.bounds import KERNELS
+from yesrank.engine.bounds import KERNELS, STATEFUL_KERNELS
 from yesrank.engine.openvino import passes, weights
 from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
@@ -52,7 +52,8 @@ def open_engine(
         passes.use_bf16_matrices(model)
     passes.own_what_stays(model)
     arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
-    compiled = _compile(core, model, device, arithmetic, int8=chosen == "w8a8")
+    kernels = KERNELS if paged else STATEFUL_KERNELS
+    compiled = _compile(core, model, device, arithmetic, kernels, int8=chosen == "w8a8")
     info = EngineInfo(
         engine="openvino-paged" if paged else "openvino-stateful",
         device=device,
@@ -101,7 +102,8 @@ def layer_states(
     chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
     passes.layer_outputs(model)
     arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
-    request = _compile(core, model, device, arithmetic, int8=chosen == "w8a8").create_infer_request()
+    compiled = _compile(core, model, device, arithmetic, STATEFUL_KERNELS, int8=chosen == "w8a8")
+    request = compiled.create_infer_request()
     states = []
     for prompt in prompts:
         request.reset_state()
@@ -138,29 +140,31 @@ def _read(core: ov.Core, xml: Path) -> ov.Model:
 
 
 def _compile(
-    core: ov.Core, model: ov.Model, device: str, arithmetic: str, *, int8: bool = False
+    core: ov.Core, model: ov.Model, device: str, arithmetic: str, kernels: int, *, int8: bool = False
 ) -> ov.CompiledModel:
     try:
         with few_primitives():
             rounding = use_int8(core, model, device, arithmetic) if int8 else _EXACT
             if device.partition(":")[0] not in VIRTUAL:
-                return core.compile_model(model, device, _options(core, device, arithmetic, rounding))
+                return core.compile_model(
+                    model, device, _options(core, device, arithmetic, kernels, rounding)
+                )
             for each in core.available_devices:  # not all that stand for others hand options on
-                core.set_property(each, _options(core, each, arithmetic, rounding))
+                core.set_property(each, _options(core, each, arithmetic, kernels, rounding))
             return core.compile_model(model, device)
     except RuntimeError as error:
         raise EngineError(f"device {device} cannot run this model: {error}", "try --device CPU") from error
 
 
 def _options(
-    core: ov.Core, device: str, arithmetic: str, rounding: Mapping[str, object]
+    core: ov.Core, device: str, arithmetic: str, kernels: int, rounding: Mapping[str, object]
 ) -> dict[str, object]:
     """What one real device is asked for. rounding: options of how it rounds activations, where it knows them."""
     known = core.get_property(device, "SUPPORTED_PROPERTIES")
     options = {name: value for name, value in rounding.items() if name in known}
     if device == "CPU":
         options["KV_CACHE_PRECISION"] = arithmetic
-        options["CPU_RUNTIME_CACHE_CAPACITY"] = KERNELS
+        options["CPU_RUNTIME_CACHE_CAPACITY"] = kernels
     if device == "CPU" or arithmetic == "f32":
         options["INFERENCE_PRECISION_HINT"] = arithmetic
     return options

@@ -8,7 +8,7 @@ import openvino as ov
 
 from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
 from yesrank.engine.bounds import FREE_BLOCKS, FREE_BYTES, PREFIX_BYTES
-from yesrank.engine.openvino.batching import Span, calls
+from yesrank.engine.openvino.batching import Span, calls, filled, filled_rows
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
 from yesrank.engine.openvino.sequences import Running, Tables, windows
@@ -17,7 +17,6 @@ from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
 
 CALL_TOKENS = 768  # larger calls were at most 5 % faster, and 256 tokens of KV cache take 30 MB in the 0.6B
 CALL_SEQUENCES = 64
-LEAST_ROWS = 8  # matrices of fewer run on other kernels, whose sums are rounded otherwise
 WINDOW_GROUPS = 32
 POOL_BLOCKS = 512
 
@@ -156,12 +155,13 @@ class PagedEngine:
 def _inputs(
     batch: list[Running], call: list[Span], finished: list[Span], spare: int
 ) -> dict[str, np.ndarray]:
-    """Of one call. spare: a block for the tokens that fill a very small one up to LEAST_ROWS."""
+    """Of one call. spare: a block for the tokens that fill it up; there are never more than it holds."""
     prompts = [batch[span.sequence].prompt for span in call]
     ids = [prompt.part(span.start, span.stop) for prompt, span in zip(prompts, call, strict=True)]
     places = [(span.start, span.stop) for span in call]
     tables = [batch[span.sequence].blocks[:] for span in call]
-    if (missing := LEAST_ROWS - sum(map(len, ids))) > 0:
+    tokens = sum(map(len, ids))
+    if missing := filled(tokens) - tokens:
         ids.append(np.zeros(missing, np.int32))
         places.append((0, missing))
         tables.append([spare])
@@ -177,7 +177,7 @@ def _inputs(
         "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
         "max_context_len": np.array(max(stop for _, stop in places), np.int32),
         # those above the finished ones are thrown away
-        LAST_ROWS: np.array(rows + [0] * (LEAST_ROWS - len(rows)), np.int64),
+        LAST_ROWS: np.array(rows + [0] * (filled_rows(len(rows)) - len(rows)), np.int64),
     }
 
 

@@ -8,7 +8,7 @@ import openvino as ov
 
 from yesrank.engine.base import HeadRows, check_prompts, groups, in_order
 from yesrank.engine.bounds import PREFIX_BYTES
-from yesrank.engine.openvino.batching import padded_batches
+from yesrank.engine.openvino.batching import filled, padded_batches
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
 from yesrank.engine.prefixes import PrefixStates
 from yesrank.errors import EngineError
@@ -74,7 +74,7 @@ class StatefulEngine:
             raise EngineError("the engine is closed", "open the model again")
         try:
             self._begin(request, prefix)
-            request.infer(stateful_inputs(bodies, past=len(prefix)))
+            request.infer(stateful_inputs(bodies, past=len(prefix), longest=filled(max(map(len, bodies)))))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a batch of {len(bodies)} documents: {error}") from error
         hidden: FloatArray = request.get_tensor(HIDDEN).data.astype(np.float32)
@@ -117,9 +117,14 @@ def _bytes(state: State) -> int:
     return sum(tensor.byte_size for tensor in state)
 
 
-def stateful_inputs(bodies: Sequence[IdArray], past: int) -> dict[str, np.ndarray]:
-    """Inputs for rows of ids, padded on the right, after `past` tokens that are in the state already."""
-    longest = max(map(len, bodies))
+def stateful_inputs(
+    bodies: Sequence[IdArray], past: int, longest: int | None = None
+) -> dict[str, np.ndarray]:
+    """Inputs for rows of ids, padded on the right, after `past` tokens that are in the state already.
+
+    longest: to which length they are padded; None for that of the longest row.
+    """
+    longest = longest or max(map(len, bodies))
     ids = np.zeros((len(bodies), longest), np.int64)
     mask = np.zeros((len(bodies), past + longest), np.int64)
     for row, body in enumerate(bodies):
