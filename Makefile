@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PARITY_VENV := .venv-parity
+PUBLISHED_VENV := .venv-published
 MTEB_VENV := .venv-mteb
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -18,8 +19,9 @@ demo: $(VENV)/.runtime ## rank the passages of a few questions with the built-in
 test: $(VENV)/.dev ## unit tests and the server over real connections
 	$(BIN)/python -m pytest tests/unit tests/http tests/evaluate
 
-test-parity: $(PARITY_VENV)/.ready ## compare with PyTorch, transformers and optimum-intel (downloads about 1 GB of packages)
+test-parity: $(PARITY_VENV)/.ready $(PUBLISHED_VENV)/.ready ## compare with PyTorch, transformers, optimum-intel and others (downloads about 1 GB of packages)
 	$(PARITY_VENV)/bin/python -m pytest tests/parity
+	$(PUBLISHED_VENV)/bin/python -m pytest tests/parity/test_published.py
 
 test-mteb: $(MTEB_VENV)/.ready ## evaluate through mteb, without a network (downloads about 500 MB of packages)
 	$(MTEB_VENV)/bin/python -m pytest tests/evaluate
@@ -76,6 +78,14 @@ $(PARITY_VENV)/.ready: pyproject.toml tests/parity/requirements.txt
 	$(PARITY_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(PARITY_VENV)/bin/python $(PIP) -r tests/parity/requirements.txt
 	$(PARITY_VENV)/bin/python $(PIP) --no-deps -e .
+	@touch $@
+
+# an environment of its own: optimum-intel wants an older transformers than the one that says what a checkpoint means
+$(PUBLISHED_VENV)/.ready: pyproject.toml tests/parity/published.txt
+	$(PYTHON) -m venv $(PUBLISHED_VENV)
+	$(PUBLISHED_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PUBLISHED_VENV)/bin/python $(PIP) -r tests/parity/published.txt
+	$(PUBLISHED_VENV)/bin/python $(PIP) -e .
 	@touch $@
 
 # an environment of its own: mteb wants another transformers than optimum-intel

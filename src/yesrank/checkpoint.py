@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
-from yesrank import qwen3
+from yesrank import qwen3, rope
 from yesrank.errors import CheckpointError
 from yesrank.filekinds import in_place_of
 from yesrank.qwen3 import Qwen3Config
@@ -38,7 +38,8 @@ class Checkpoint:
         self.folder = folder
         refuse_what_is_no_checkpoint(folder)
         self.config = Qwen3Config.from_folder(folder)
-        self.notes: tuple[str, ...] = ()
+        forgotten = rope.forgotten_theta(qwen3.read_config(folder))
+        self.notes: tuple[str, ...] = (forgotten,) if forgotten else ()
         self._files: dict[str, Any] = {}
         self._place = self._locate()
         self._check_shapes()
@@ -47,7 +48,8 @@ class Checkpoint:
     @property
     def is_bare(self) -> bool:
         """Whether it was saved from the decoder alone, as embedding models are: without an output embedding."""
-        return self._place[qwen3.EMBEDDING][1] == qwen3.EMBEDDING.removeprefix("model.")
+        stored = self._place[qwen3.EMBEDDING][1]
+        return not stored.endswith((qwen3.EMBEDDING, qwen3.HEAD)) and qwen3.HEAD not in self._place
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -47,7 +47,8 @@ class Manifest:
     choices made at conversion. answers: token ids by word. max_length: default number of tokens of a prompt;
     limit: the most that may be asked for. files: every other file of the folder, with / between folder and name.
     onnx: None for an OpenVINO folder, whose manifest does not mention it. smooth: whether outliers were moved before
-    the weights were rounded (yesrank.smooth); mentioned only where it is so.
+    the weights were rounded (yesrank.smooth); mentioned only where it is so. instruction: the default one, where the
+    checkpoint says it.
     """
 
     yesrank: str
@@ -62,11 +63,14 @@ class Manifest:
     files: Mapping[str, FileEntry]
     onnx: OnnxFiles | None = None
     smooth: bool = False
+    instruction: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
         onnx = self.onnx
         extra: dict[str, Any] = {"smooth": True} if self.smooth else {}
+        if self.instruction is not None:
+            extra["instruction"] = self.instruction
         if onnx is not None:
             extra["onnx"] = {"head": onnx.head, "variants": list(onnx.variants)}
         return {
@@ -173,6 +177,7 @@ def _parse(data: Any) -> Manifest:
         files={name: _entry(value, name) for name, value in _object(data["files"], "files").items()},
         onnx=_onnx(data["onnx"]) if "onnx" in data else None,
         smooth=_true(data["smooth"], "smooth") if "smooth" in data else False,
+        instruction=_text(data["instruction"], "instruction") if "instruction" in data else None,
     )
     _object(data, "the manifest", set(manifest.as_dict()))
     return manifest

@@ -147,7 +147,12 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
     if kind != "qwen3":
         raise UnsupportedModel(
             f"config.json describes {kind!r}, not a Qwen3 decoder",
-            "yesrank runs Qwen3-Reranker and Qwen3-Embedding (model_type qwen3)",
+            "yesrank runs Qwen3-Reranker (model_type qwen3)",
+        )
+    if config.get("auto_map"):
+        raise UnsupportedModel(
+            "config.json names code of its own that computes the model (auto_map), which yesrank does not run",
+            "where it is a plain Qwen3 all the same, take auto_map out of config.json",
         )
     for name in config.get("architectures") or ():
         if name not in ("Qwen3ForCausalLM", "Qwen3Model"):

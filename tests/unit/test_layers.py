@@ -11,7 +11,18 @@ PACKAGE = Path(__file__).parent.parent.parent / "src" / "yesrank"
 # lowest floor first; rooms of one floor may import each other only where BESIDE says so
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "types", "telemetry", "filekinds"),
-    ("rope", "qwen3", "tensorplaces", "checkpoint", "manifest", "claims", "prompt", "templates", "documents"),
+    (
+        "rope",
+        "qwen3",
+        "tensorplaces",
+        "checkpoint",
+        "manifest",
+        "claims",
+        "prompt",
+        "templates",
+        "asking",
+        "documents",
+    ),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
@@ -23,8 +34,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 BESIDE = {
     "qwen3": {"rope"},
-    "checkpoint": {"qwen3", "tensorplaces"},
+    "checkpoint": {"qwen3", "rope", "tensorplaces"},
     "templates": {"prompt"},
+    "asking": {"qwen3", "checkpoint", "prompt", "templates"},
     "manifest": {"qwen3", "prompt"},
     "randomweights": {"convert"},
 }

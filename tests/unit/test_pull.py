@@ -147,6 +147,29 @@ def test_what_cannot_be_run_is_refused_before_it_is_downloaded(hub: Hub, home: H
     assert "GGUF" in home.fails("pull", ID)
 
 
+def test_neither_embedding_models_nor_adapters_are_downloaded(hub: Hub, home: Home) -> None:
+    pooling = [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    hub.files["modules.json"] = json.dumps(pooling).encode()
+    assert "is an embedding model" in home.fails("pull", ID)
+    del hub.files["modules.json"]
+    hub.files |= {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}
+    assert "a whole model and an adapter" in home.fails("pull", ID)
+    assert hub.ranges(WEIGHTS) == []
+
+
+def test_the_recipe_of_a_model_is_downloaded_and_followed(hub: Hub, home: Home) -> None:
+    modules = ("base.modules.transformer.Transformer", "cross_encoder.modules.logit_score.LogitScore")
+    paths = zip(modules, ("", "1_LogitScore"), strict=True)
+    listed = [{"type": f"sentence_transformers.{kind}", "path": path} for kind, path in paths]
+    hub.files["modules.json"] = json.dumps(listed).encode()
+    hub.files["1_LogitScore/config.json"] = b'{"true_token_id": 17, "false_token_id": 16}'
+    done = home.run("add", "tiny-reranker", "--model-path", ID, "--json", "--template", "chat")
+    assert "answers (LogitScore)" in done.stderr
+    inspected = home.run("inspect", "tiny-reranker", "--json")
+    facts = json.loads(inspected.stdout)
+    assert (facts["template"], facts["answers"]) == ("chat", {"yes": 17, "no": 16})
+
+
 def test_an_openvino_model_is_used_as_published(hub: Hub, home: Home, folders: dict[str, Path]) -> None:
     hub.files = {path.name: path.read_bytes() for path in sorted(folders["int8"].iterdir())}
     done = home.run("pull", ID, "--json")

@@ -71,7 +71,7 @@ def convert(
             "--head", help="onnx: yesno, two logits and little memory (without it); full, the vocabulary's."
         ),
     ] = None,
-    template: TemplateOption = "card",
+    template: TemplateOption = None,
     smooth: Annotated[
         bool,
         typer.Option(
@@ -94,6 +94,8 @@ def convert(
     for_onnx = {"variants": variants, "head": head}
     _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
     source = _checkpoint(source)
+    for line in _notes(source, template):
+        output.note(f"note: {line}")
     started = time.perf_counter()
     with _progress(source) as progress:
         if format is Format.ONNX:
@@ -103,7 +105,7 @@ def convert(
                 target,
                 variants=names,
                 head=(head or Head.YESNO).value,
-                template=template or "card",
+                template=template,
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
@@ -113,7 +115,7 @@ def convert(
                 target,
                 weights=(weights or Weights.INT8).value,
                 tokenizer_ir=tokenizer_ir,
-                template=template or "card",
+                template=template,
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
@@ -143,6 +145,15 @@ def _smooth(checkpoint: "Checkpoint") -> "Factors":
         f"smoothed: the matrices' products in int8 are off by {found.after:.2%} instead of {found.before:.2%}"
     )
     return found.factors
+
+
+def _notes(source: Path, template: str | None) -> tuple[str, ...]:
+    """What is not as it seems in a checkpoint. Raises as convert."""
+    from yesrank.asking import asking_of_checkpoint, notes_of
+    from yesrank.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint(source)
+    return notes_of(checkpoint, asking_of_checkpoint(checkpoint, template))
 
 
 def _refuse(options: dict[str, Any], format: Format) -> None:

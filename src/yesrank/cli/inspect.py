@@ -121,6 +121,7 @@ def _facts(folder: Path, template: str | None) -> dict[str, Any]:
         "source": manifest.source if manifest is not None else None,
         "template": used.name,
         "template_text": used.text if is_own(used) else None,
+        "instruction": model.instruction,
         "answers": {"yes": model.answers[0], "no": model.answers[1]},
         "max_length": model.max_length,
         "config": asdict(model.config),
@@ -153,7 +154,7 @@ def _against_manifest(folder: Path, files: dict[str, int], *, with_hashes: bool)
 
 def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
     rows = {"folder": str(folder)}
-    for name in ("kind", "weights", "smooth", "source", "template", "max_length"):
+    for name in ("kind", "weights", "smooth", "source", "template", "instruction", "max_length"):
         if facts.get(name) is not None:
             rows[name.replace("_", " ")] = str(facts[name])
     if "answers" in facts:

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from safetensors.numpy import save
 
+from yesrank.asking import Asking
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
-from yesrank.prompt import Template
 from yesrank.qwen3 import read_config
 from yesrank.templates import is_own
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
@@ -108,15 +108,16 @@ def write_head(folder: Path, checkpoint: Checkpoint, answers: dict[str, int]) ->
     (folder / HEAD_FILE).write_bytes(save({HEAD_TENSOR: rows}))
 
 
-def answer_ids(checkpoint: Checkpoint, template: Template) -> dict[str, int]:
-    """Token ids of yes and no. Raises ModelError where the tokenizer is missing or of another model.
+def answer_ids(checkpoint: Checkpoint, asked: Asking) -> dict[str, int]:
+    """Token ids of yes and no, or of what stands for them. Raises ModelError for a tokenizer of another model.
 
     InputError where it cannot spell the template: found out before the work.
     """
     encoder = PromptEncoder.from_folder(checkpoint.folder)
-    if is_own(template):
-        encoder.check_template(template)
-    answers = {word: encoder.answer_id(word) for word in ("yes", "no")}
+    if is_own(asked.template):
+        encoder.check_template(asked.template)
+    ids = asked.answers or (encoder.answer_id("yes"), encoder.answer_id("no"))
+    answers = dict(zip(("yes", "no"), ids, strict=True))
     if max(answers.values()) >= checkpoint.config.vocab_size:
         raise CheckpointError(
             f"{checkpoint.folder}: tokenizer.json has more tokens than the model ({checkpoint.config.vocab_size})",
@@ -130,7 +131,7 @@ def manifest_of(
     checkpoint: Checkpoint,
     *,
     weights: str,
-    template: str,
+    asked: Asking,
     answers: dict[str, int],
     source_files: dict[str, str],
     meter: Meter,
@@ -145,13 +146,14 @@ def manifest_of(
         revision=revision,
         source_files=source_files,
         weights=weights,
-        template=template,
+        template=asked.template.name,
         answers=answers,
         max_length=min(MODEL_CARD_MAX_LENGTH, checkpoint.config.longest),
         limit=checkpoint.config.longest,
         files=_entries(folder, meter),
         onnx=onnx,
         smooth=smooth,
+        instruction=asked.instruction,
     )
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from yesrank import qwen3
+from yesrank.asking import asking_of_checkpoint
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
@@ -39,21 +40,22 @@ def convert(
     *,
     weights: str = "int8",
     tokenizer_ir: bool = False,
-    template: str = "card",
+    template: str | Path | None = None,
     smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
     """Makes the OpenVINO model folder `target` from the checkpoint folder `source`, whole or not at all.
 
-    weights: one of weights.KINDS. tokenizer_ir: also write openvino_tokenizer and openvino_detokenizer.
-    smooth: finds factors that are multiplied into the weights (see yesrank.smooth), for int8 and int8-sym;
-    noted in the manifest.
+    weights: one of weights.KINDS. template: None for the one that the checkpoint says. tokenizer_ir: also write
+    openvino_tokenizer and openvino_detokenizer. smooth: finds factors that are multiplied into the weights (see
+    yesrank.smooth), for int8 and int8-sym; noted in the manifest.
     Peak memory is the size of the output plus less than 1 GB. Raises ModelError (and below) for a checkpoint that
     cannot be used, InputError for an existing target or unknown option, NoSpace and ConversionError where
     writing fails, MissingExtra where openvino, or what tokenizer_ir needs, is not installed. After any error
     nothing stands at `target`.
     """
-    chosen_template = template_of(template)
+    if template is not None:
+        template_of(template)
     if smooth is not None:
         _check_smooth(weights)
     if find_spec("openvino") is None:
@@ -64,7 +66,8 @@ def convert(
         require_packages()
     checkpoint = Checkpoint(source)
     planned = planned_bytes(checkpoint.config, weights)
-    answers = answer_ids(checkpoint, chosen_template)
+    asked = asking_of_checkpoint(checkpoint, template)
+    answers = answer_ids(checkpoint, asked)
     needed = planned + _overhead(checkpoint)
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
@@ -73,7 +76,7 @@ def convert(
         _write_model(folder, checkpoint, weights, meter)
         copy_files(checkpoint, folder)
         write_head(folder, checkpoint, answers)
-        write_own(folder, chosen_template)
+        write_own(folder, asked.template)
         if tokenizer_ir:
             write_tokenizer_ir(folder)
         check(folder, checkpoint, weights, planned)
@@ -81,7 +84,7 @@ def convert(
             folder,
             checkpoint,
             weights=weights,
-            template=chosen_template.name,
+            asked=asked,
             answers=answers,
             source_files=hashes(),
             meter=meter,

@@ -74,7 +74,9 @@ def contender(entry: Entry, label: str) -> Contender:
         "precision": entry.precision,
         **_chosen(entry),
         "template": template_of(entry.template).name if entry.template else folder.template.name,
-        "instruction": DEFAULT_INSTRUCTION if entry.instruction is None else entry.instruction,
+        "instruction": next(
+            each for each in (entry.instruction, folder.instruction, DEFAULT_INSTRUCTION) if each is not None
+        ),
         "max_length": entry.max_length or folder.max_length,
     }
     ours = folder.manifest is not None and engine == "openvino"

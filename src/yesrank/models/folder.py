@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from yesrank import rope
+from yesrank.asking import Asking, asking_of, asking_of_checkpoint
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
@@ -15,9 +15,9 @@ from yesrank.manifest import Manifest, check_files, read_manifest, without_absen
 from yesrank.models import builtin
 from yesrank.models.integrity import check_beside
 from yesrank.prompt import Template
-from yesrank.qwen3 import Qwen3Config, read_config
+from yesrank.qwen3 import Qwen3Config
 from yesrank.templates import FILE as TEMPLATE_FILE
-from yesrank.templates import folder_template
+from yesrank.templates import folder_template, template_of
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 from yesrank.types import FloatArray
 
@@ -28,7 +28,8 @@ _HEAD = "head.safetensors"
 class ModelFolder:
     """A folder that can be run. kind: "openvino", "onnx" or "checkpoint", the first of these that is there.
 
-    variants: of the ONNX files, the default one first. answers: token ids of yes and no.
+    variants: of the ONNX files, the default one first. answers: token ids of yes and no, or of what stands for them.
+    instruction: the default one; None for the model card's.
     max_length: default limit of a prompt, limit: the highest that may be asked for, both in tokens.
     notes: what was derived, for a person to read.
     """
@@ -40,6 +41,7 @@ class ModelFolder:
     config: Qwen3Config
     template: Template
     answers: tuple[int, int]
+    instruction: str | None
     max_length: int
     limit: int
     notes: tuple[str, ...]
@@ -60,10 +62,11 @@ def model_path(model: str | Path | None) -> Path:
     return builtin_folder() if model is None else Path(model).expanduser()
 
 
-def open_model(model: str | Path | None = None) -> ModelFolder:
+def open_model(model: str | Path | None = None, template: str | Path | None = None) -> ModelFolder:
     """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError.
 
-    Every file is compared with the manifest: the weights by their size only, until an engine opens them.
+    Every file is compared with the manifest: the weights by their size only, until an engine opens them. template: one
+    that is wanted whatever the folder says of it. How a folder without a manifest is asked: see asking.
     """
     path = model_path(model)
     if not path.is_dir():
@@ -77,33 +80,50 @@ def open_model(model: str | Path | None = None) -> ModelFolder:
         check_files(path, here)
         check_beside(path, here)
     kind = _kind(path)
-    config, notes = _config(path, kind)
-    encoder = PromptEncoder.from_folder(path)
+    config, asked, notes = _read(path, kind, manifest, template)
     limit = config.longest
-    if manifest is None:
-        notes = ("no yesrank.json: template card and max_length are the model card's", *notes)
     return ModelFolder(
         path=path,
         kind=kind,
         variants=tuple(file.variant for file in variants_of(path)),
         manifest=manifest,
         config=config,
-        template=folder_template(path, manifest.template if manifest else "card"),
-        answers=(encoder.answer_id("yes"), encoder.answer_id("no")),
+        template=asked.template,
+        answers=asked.answers or _yes_no(PromptEncoder.from_folder(path)),
+        instruction=asked.instruction,
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
         notes=notes,
     )
 
 
-def _config(path: Path, kind: str) -> tuple[Qwen3Config, tuple[str, ...]]:
-    """What holds of config.json, and what is not as it seems. Of a checkpoint every tensor's header is checked."""
-    forgotten = rope.forgotten_theta(read_config(path))
-    notes = (forgotten,) if forgotten else ()
-    if kind != "checkpoint":
-        return Qwen3Config.from_folder(path), notes
-    checkpoint = Checkpoint(path)
-    return checkpoint.config, (*checkpoint.notes, *notes)
+def _read(
+    path: Path, kind: str, manifest: Manifest | None, template: str | Path | None
+) -> tuple[Qwen3Config, Asking, tuple[str, ...]]:
+    """What holds of config.json, how the model is asked, and notes. A checkpoint's tensors are all looked at."""
+    notes: tuple[str, ...] = ()
+    if kind == "checkpoint":
+        checkpoint = Checkpoint(path)
+        asked = asking_of_checkpoint(checkpoint, template)
+        config, notes = checkpoint.config, checkpoint.notes
+    else:
+        config = Qwen3Config.from_folder(path)
+        asked = _of_manifest(path, manifest, template) if manifest else asking_of(path, template)
+    if manifest is None:
+        said = (asked.origin,) if asked.origin else ()
+        what = "max_length is" if said else "template card and max_length are"
+        notes = (f"no yesrank.json: {what} the model card's", *said, *notes)
+    return config, asked, notes
+
+
+def _of_manifest(path: Path, manifest: Manifest, template: str | Path | None) -> Asking:
+    answers = (manifest.answers["yes"], manifest.answers["no"])
+    own = folder_template(path, manifest.template)
+    return Asking(own if template is None else template_of(template), manifest.instruction, answers)
+
+
+def _yes_no(encoder: PromptEncoder) -> tuple[int, int]:
+    return encoder.answer_id("yes"), encoder.answer_id("no")
 
 
 def own_template_of(path: Path) -> Template | None:

@@ -18,7 +18,7 @@ from yesrank.models.held import unchanged
 from yesrank.models.integrity import SMALL_FILES
 from yesrank.models.jobs import RankJob, ScoreJob, checked, rank_job, reporter, score_job
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame
-from yesrank.templates import is_own, template_of
+from yesrank.templates import is_own
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Hit, Ids, PairScores, Progress, Prompt, Ranking
 
@@ -55,13 +55,13 @@ class Reranker:
         engine: str | None = None,
         variant: str | None = None,
     ) -> None:
-        self._instruction = (
-            DEFAULT_INSTRUCTION if instruction is None else inputs.text("instruction", instruction)
-        )
+        asked = None if instruction is None else inputs.text("instruction", instruction)
         path = model_path(model)
         with unchanged(path, SMALL_FILES):  # the engine sees to the large ones
-            self.folder = open_model(path)
-            self.template = self.folder.template if template is None else template_of(template)
+            self.folder = open_model(path, template)
+            self.template = self.folder.template
+            own = DEFAULT_INSTRUCTION if self.folder.instruction is None else self.folder.instruction
+            self._instruction = own if asked is None else asked
             self.max_length = _max_length(self.folder, max_length)
             self._encoder = PromptEncoder.from_folder(self.folder.path)
             if is_own(self.template):

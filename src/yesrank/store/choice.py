@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from yesrank import asking
 from yesrank.engine.onnx.files import data_patterns, graphs_among
 from yesrank.errors import InputError, UnsupportedModel
+from yesrank.tensorplaces import refuse_adapters
 
 CONFIG = "config.json"
 _SMALL = {
@@ -19,7 +21,10 @@ _SMALL = {
     "special_tokens_map.json",
     "yesrank.json",
     "head.safetensors",
+    "adapter_config.json",
+    *asking.FILES,
 }
+_PARTS = (f"{asking.SCORE_FOLDER}/config.json",)
 _LEGAL = ("LICENSE", "NOTICE")
 _CHECKPOINT = {"model.safetensors", "model.safetensors.index.json"}
 _OPENVINO = {"openvino_model.xml", "openvino_model.bin"}
@@ -41,12 +46,17 @@ class Choice:
     @property
     def patterns(self) -> list[str]:
         """For the names of all files that are needed."""
-        return [*sorted(_SMALL), *(f"{name}*" for name in _LEGAL), *self.weights]
+        return [*sorted(_SMALL), *_PARTS, *(f"{name}*" for name in _LEGAL), *self.weights]
 
     def takes(self, name: str) -> bool:
         """Whether the file of that name is needed."""
         legal = name.upper().startswith(_LEGAL)
-        return legal or name in _SMALL or any(fnmatchcase(name, pattern) for pattern in self.weights)
+        return legal or says_what_it_is(name) or any(fnmatchcase(name, pattern) for pattern in self.weights)
+
+
+def says_what_it_is(name: str) -> bool:
+    """Whether it is one of the small files that say what a model is and how it is asked."""
+    return name in _SMALL or any(fnmatchcase(name, pattern) for pattern in _PARTS)
 
 
 def choose(
@@ -59,6 +69,8 @@ def choose(
     compares with. Raises InputError for a variant that is not there, UnsupportedModel.
     """
     names, graphs = {*names}, graphs_among(names)
+    if not (graphs or names >= _OPENVINO):
+        refuse_adapters(hub_id, names)
     onnx = engine == "onnx" or variant is not None
     kinds = _kinds(names)
     if not kinds:
@@ -99,11 +111,6 @@ def _onnx(hub_id: str, graphs: Mapping[str, str], variant: str | None) -> Choice
 def _refusal(hub_id: str, names: set[str]) -> tuple[str, str]:
     if any(name.endswith(".gguf") for name in names):
         return f"{hub_id} holds a GGUF model", "pull the original safetensors checkpoint instead"
-    if "adapter_config.json" in names:
-        return (
-            f"{hub_id} is a LoRA adapter, not a whole model",
-            "merge it into its base first (peft: merge_and_unload, then save_pretrained), then: yesrank add",
-        )
     example = "for example: yesrank pull Qwen/Qwen3-Reranker-0.6B"
     if found := sorted(name for name in names if name.endswith(".onnx") and CONFIG in names):
         return (

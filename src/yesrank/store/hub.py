@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from yesrank.asking import asking_of
 from yesrank.errors import ModelError, NoSpace, YesrankError
+from yesrank.manifest import FILE as MANIFEST
 from yesrank.manifest import sha256
 from yesrank.qwen3 import Qwen3Config
 from yesrank.store.blobs import Blob, fetch, partial_size
-from yesrank.store.choice import CONFIG, Choice, choose
+from yesrank.store.choice import CONFIG, Choice, choose, says_what_it_is
 from yesrank.store.hub_errors import explaining, is_offline, not_cached
 
 _TIMEOUT = 30.0  # seconds for one answer about a repository
@@ -65,18 +67,26 @@ def look_up(hub_id: str, revision: str | None = None) -> Repository | None:
 
 
 def download(
-    repository: Repository, choice: Choice, revision: str | None = None, advance: Advance | None = None
+    repository: Repository,
+    choice: Choice,
+    revision: str | None = None,
+    advance: Advance | None = None,
+    template: str | None = None,
 ) -> Path:
     """Brings what is needed of a repository into the Hugging Face cache, and returns its folder there.
 
     Large files are continued where an earlier run stopped, and enter the cache only with the right SHA-256. The
-    configuration comes first, so that another architecture is refused before gigabytes are fetched.
+    small files come first, so that another architecture, or a model that is asked in a way that cannot be followed,
+    is refused before gigabytes are fetched. template: as of asking_of.
     Raises ModelError, UnsupportedModel, NoSpace.
     """
     files = repository.taken(choice)
     with explaining(repository.id, revision):
-        folder = _snapshot(repository, [CONFIG], revision)
+        small = [file.name for file in files if not file.sha256 and says_what_it_is(file.name)]
+        folder = _snapshot(repository, [CONFIG, *small], revision)
         Qwen3Config.from_folder(folder)
+        if MANIFEST not in small:
+            asking_of(folder, template)
         checked = _fetch_large(repository, files, advance)
         _snapshot(repository, [file.name for file in files], repository.commit)
     for file in files:
@@ -112,7 +122,7 @@ def _cached(hub_id: str, patterns: Sequence[str], revision: str | None) -> Path:
 
 def _is_known_place(name: str) -> bool:
     """Whether a file lies where files of a model are looked for."""
-    return "/" not in name.removeprefix("onnx/")
+    return "/" not in name.removeprefix("onnx/") or says_what_it_is(name)
 
 
 def _snapshot(repository: Repository, names: Sequence[str], revision: str | None) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yesrank.asking import asking_of
 from yesrank.claims import discard
 from yesrank.errors import InputError, ModelError, ModelNotFound, YesrankError
 from yesrank.manifest import check_files, read_manifest
@@ -192,7 +193,7 @@ def _download(
     size = sum(file.size for file in files) / 1e6
     what = f"variant {choice.variant} of {', '.join(choice.variants)}; " if choice.variant else ""
     steps.note(f"{hub_id} at {repository.commit[:12]}: {what}{len(files)} files, {size:,.1f} MB")
-    return hub.download(repository, choice, revision, steps.download), choice
+    return hub.download(repository, choice, revision, steps.download, entry.template), choice
 
 
 def _check_choice(hub_id: str, choice: Choice, weights: str | None) -> None:
@@ -209,7 +210,7 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
     """Converts where that is needed, checks, and adds. kind: what to take, where the folder may hold more."""
     from yesrank.models.folder import open_model
 
-    model = open_model(entry.path)
+    model = open_model(entry.path, entry.template)
     kind = kind or model.kind
     _check_template(model, entry)
     if entry.max_length is not None and entry.max_length > model.limit:
@@ -218,6 +219,8 @@ def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, st
         )
     if kind == "checkpoint":
         _check_converted(entry)
+        for line in model.notes[1:]:  # the first says that there is no manifest
+            steps.note(line)
         return _convert(store, entry, weights, steps)
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
@@ -261,7 +264,7 @@ def _convert(store: Store, entry: Entry, weights: str | None, steps: Steps) -> E
     """
     from yesrank.convert import DEFAULT_VARIANTS, convert, convert_onnx
 
-    target, template = folder_for(entry.name), entry.template or "card"
+    target, template = folder_for(entry.name), entry.template
     wanted = weights_here(weights)
     onnx = wanted == ",".join(DEFAULT_VARIANTS)
     with changing(target, store):
@@ -310,7 +313,7 @@ def _is_whole_result(target: Path, entry: Entry, weights: str) -> bool:
     if manifest is None or entry.revision is None:
         return False
     made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
-    if made != (entry.source, entry.revision, weights, template_of(entry.template or "card").name):
+    if made != (entry.source, entry.revision, weights, asking_of(entry.path, entry.template).template.name):
         return False
     check_files(target, manifest, hashes=True)
     return True

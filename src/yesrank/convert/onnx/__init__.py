@@ -19,18 +19,19 @@ def convert_onnx(
     *,
     variants: Sequence[str] = DEFAULT_VARIANTS,
     head: str = "yesno",
-    template: str = "card",
+    template: str | Path | None = None,
     smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
     """Makes the ONNX model folder `target` from the checkpoint folder `source`, whole or not at all.
 
     variants: names of VARIANTS, or "all". head: "yesno", two logits and no vocabulary matrix, or "full", the logits
-    of every token, as other programs expect them. smooth: finds factors that are multiplied into the weights (see
-    yesrank.smooth), for int8 and q8; noted in the manifest. Peak memory while writing is one tensor and a few blocks
-    of rows; the check then runs every file once. Raises ModelError (and below) for a checkpoint that cannot be used,
-    InputError for an existing target or unknown option, NoSpace and ConversionError where writing fails, MissingExtra
-    without onnx and onnxruntime. After any error nothing stands at `target`.
+    of every token, as other programs expect them. template: None for the one that the checkpoint says. smooth: finds
+    factors that are multiplied into the weights (see yesrank.smooth), for int8 and q8; noted in the manifest. Peak
+    memory while writing is one tensor and a few blocks of rows; the check then runs every file once. Raises ModelError
+    (and below) for a checkpoint that cannot be used, InputError for an existing target or unknown option, NoSpace
+    and ConversionError where writing fails, MissingExtra without onnx and onnxruntime. After any error nothing
+    stands at `target`.
     """
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from yesrank.asking import asking_of_checkpoint
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
@@ -39,18 +40,20 @@ def run(
     target: Path,
     variants: Sequence[str],
     head: str,
-    template: str,
+    template: str | Path | None,
     smooth: Smooth | None,
     progress: ConvertProgress | None,
 ) -> Manifest:
     """See convert_onnx, which calls this where the packages are there."""
-    chosen_template = template_of(template)
+    if template is not None:
+        template_of(template)
     check_head(head)
     wanted = chosen(variants)
     if smooth is not None:
         _check_smooth(wanted)
     checkpoint = Checkpoint(source)
-    answers = answer_ids(checkpoint, chosen_template)
+    asked = asking_of_checkpoint(checkpoint, template)
+    answers = answer_ids(checkpoint, asked)
     if smooth is not None:
         refuse_existing(target)  # before the long part
         checkpoint = Folded(source, smooth(checkpoint))
@@ -70,7 +73,7 @@ def run(
             write_companions(source, folder)
             write_config(checkpoint, folder, wanted, _data_files(plans))
             write_head(folder, checkpoint, answers)
-            write_own(folder, chosen_template)
+            write_own(folder, asked.template)
             for variant in wanted:
                 check(folder, checkpoint, variant, rows)
             names = tuple(variant.name for variant in wanted)
@@ -78,7 +81,7 @@ def run(
                 folder,
                 checkpoint,
                 weights=",".join(names),
-                template=chosen_template.name,
+                asked=asked,
                 answers=answers,
                 source_files=hashes(),
                 meter=meter,
