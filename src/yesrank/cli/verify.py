@@ -109,6 +109,7 @@ def _show(report: "Report") -> None:
                 "logit error": f"max {found.max_logit_error:.4f}, mean {found.mean_logit_error:.4f}",
                 "score error": f"max {found.max_score_error:.4f}",
                 "published": _published(report),
+                "config.json": f"read by {report.read_by} as well",
             }
         )
     )

@@ -24,6 +24,7 @@ from yesrank.verify.compare import (
     relative_errors,
     tolerance_for,
 )
+from yesrank.verify.reading import Reading, read_again
 
 if TYPE_CHECKING:
     from yesrank.engine.base import Engine
@@ -45,7 +46,8 @@ class Golden:
 class Report:
     """What verify found.
 
-    layers: the mean relative error of the residual stream, embedding first; empty where not asked for.
+    layers: the mean relative error of the residual stream, embedding first; empty where not asked for. read_by: who
+    read the source's config.json a second time.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ class Report:
     layers: tuple[float, ...]
     reference_seconds: float
     engine_seconds: float
+    read_by: str
     failures: tuple[str, ...]
 
     @property
@@ -78,6 +81,7 @@ class Expected:
     cases: tuple[Case, ...]
     outputs: Outputs
     seconds: float
+    reading: Reading
 
     @property
     def prompts(self) -> list[Prompt]:
@@ -135,7 +139,8 @@ def judge(
     if progress is not None:
         progress(f"reference engine: {len(batch)} prompts, {sum(len(prompt) for prompt in batch)} tokens")
     outputs, seconds = _run(reference, batch, lambda: reference.output_rows(model.answers))
-    return Expected(model, checkpoint, tuple(cases), outputs, seconds)
+    reading = read_again(checkpoint, model.answers)
+    return Expected(model, checkpoint, tuple(cases), outputs, seconds, reading)
 
 
 def examine(
@@ -182,7 +187,12 @@ def examine(
         layers=by_layer,
         reference_seconds=expected.seconds,
         engine_seconds=seconds,
-        failures=(*comparison.failures(tolerance), *_golden_failures(model, checkpoint, golden)),
+        read_by=expected.reading.by,
+        failures=(
+            *expected.reading.differences,
+            *comparison.failures(tolerance),
+            *_golden_failures(model, checkpoint, golden),
+        ),
     )
 
 
