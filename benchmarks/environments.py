@@ -23,6 +23,8 @@ REQUIREMENTS = {
 }
 _TORCH = "torch==2.13.0"  # first and alone: chosen together with others it may become a CUDA build
 _FIRST = {"torch": _TORCH, "vllm": _TORCH}
+_WITHOUT = {"vllm": ("torchvision", "torchaudio", "torchcodec")}
+"""Built for another torch than the CPU's: transformers finds them, and fails to import them. No contender needs one."""
 _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input")
 _WHEELS = ("--only-binary", ":all:")  # nothing is compiled: who measures a build measures the builder
 
@@ -45,6 +47,8 @@ def python_of(name: str) -> Path:
         index = os.environ.get("TORCH_INDEX")
         _run(str(python), *_PIP, *_WHEELS, *(("--index-url", index) if index else ()), _FIRST[name])
     _run(str(python), *_PIP, *_WHEELS, "-r", str(REQUIREMENTS[name]))
+    if name in _WITHOUT:
+        _run(str(python), "-m", "pip", "uninstall", "--quiet", "--yes", *_WITHOUT[name])
     mark.write_text(wanted, encoding="utf-8")
     return python
 
@@ -56,7 +60,7 @@ def variables(name: str) -> dict[str, str]:
 
 
 def _state(name: str) -> str:
-    said = REQUIREMENTS[name].read_bytes() + _FIRST.get(name, "").encode() + sys.version.encode()
+    said = REQUIREMENTS[name].read_bytes() + f"{_FIRST.get(name)} {_WITHOUT.get(name)} {sys.version}".encode()
     return hashlib.sha256(said).hexdigest()
 
 
