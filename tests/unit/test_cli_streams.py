@@ -13,10 +13,11 @@ from rich.console import Console
 from stand_ins import WordOverlapReranker
 from typer.testing import CliRunner, Result
 
-from yesrank.cli import output
+from yesrank.cli import main, output
 from yesrank.cli.describe import describe
 from yesrank.cli.main import VERBS, app
 from yesrank.cli.verbs import ALIASES
+from yesrank.errors import InputError
 
 DOCS = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text(encoding="utf-8")
 FAKE = """
@@ -82,6 +83,42 @@ def test_closed_streams_are_no_error() -> None:
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
     done = run("rerank", "q", *map(str, range(9000)), redirect="| head -1")
     assert b"Traceback" not in done.stderr
+    done = run("rerank", "q", redirect="<&-")
+    assert (done.returncode, b"standard input is empty" in done.stderr) == (1, True)
+
+
+def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("convert", "builtin", str(tmp_path / "file" / "folder"))
+    assert (done.returncode, b"Traceback" in done.stderr, b"next: " in done.stderr) == (1, False, True)
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "place"), NotADirectoryError(20, "x", "place")]
+)
+def test_what_no_room_has_foreseen_of_a_place_is_one_message(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit, match="1"):
+        main.main()
+    assert capsys.readouterr().err.startswith(f"error: place: {error.strerror}\nnext: ")
+
+
+def test_a_file_in_the_place_of_the_question(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("d\n")
+    done = invoke("rerank", str(tmp_path / "a.txt"), str(tmp_path / "b.txt"))
+    assert isinstance(done.exception, InputError)
+    assert "is a file, and would be the question" in done.exception.message
+
+
+def test_standard_input_is_read_where_all_is_said_to_be_text() -> None:
+    done = run("rerank", "q", "--text", redirect="<<E\nthe only document\nE")
+    assert b"the only document" in done.stdout
 
 
 INTERRUPTED_IMPORT = """

@@ -73,9 +73,9 @@ def read_documents(
     """
     if text and file:
         raise InputError("text", "--text and --file say opposite things", "give one of them")
-    if not arguments and not sys.stdin.isatty():
-        arguments = ["-"]
     only = "text" if text else "file" if file else None
+    if not arguments and not sys.stdin.isatty():
+        arguments, only = ["-"], None  # no argument is left that could be text
     found = read(arguments, options, stdin=sys.stdin.buffer.read, only=only)
     output.note(found.what, style="dim")
     for each in found.notes:

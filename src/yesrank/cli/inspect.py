@@ -32,7 +32,7 @@ def inspect(
     """
     from yesrank.store import resolve
 
-    entry = resolve(folder)
+    entry = resolve(str(folder))
     folder = entry.path
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size

@@ -29,6 +29,15 @@ from yesrank.errors import YesrankError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 _GONE, _FULL = (errno.EPIPE, errno.EIO), (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 app = typer.Typer(
     name="yesrank",
@@ -110,6 +119,10 @@ def _run() -> int | str | None:
 
 def _unwritten(error: OSError) -> int:
     """Output that could not be written. Where its reader is gone (`| head`, a closed terminal), nothing is said."""
+    if error.errno in _PLACE and error.filename:
+        output.warn(f"error: {error.filename}: {error.strerror}", style="red")
+        output.warn("next: check the path, and who may read and write it")
+        return FAILED
     if error.errno not in (*_GONE, *_FULL):
         raise error
     if error.errno in _FULL:

@@ -21,7 +21,9 @@ _quiet = False
 
 
 def prepare_streams() -> None:
-    """Makes stdout and stderr such that writing to them is no error: they may be closed, or unable to hold a letter."""
+    """Makes the streams such that using them is no error: they may be closed, or unable to hold a letter."""
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

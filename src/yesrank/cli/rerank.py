@@ -27,7 +27,7 @@ from yesrank.cli.options import (
     VariantOption,
 )
 from yesrank.cli.ranking import as_data, show_ranking
-from yesrank.documents import Options
+from yesrank.documents import Options, names_file
 from yesrank.errors import InputError
 from yesrank.prompt import is_blank
 
@@ -70,6 +70,12 @@ def rerank(
     """
     if is_blank(query):
         raise InputError("query", "it is empty", "give the question as the first argument")
+    if not text and names_file(query):
+        raise InputError(
+            "query",
+            f"{query!r} is a file, and would be the question",
+            "give the question first: yesrank rerank QUERY FILE...; or, where the name is the question: --text",
+        )
     found = read_documents(documents or [], Options(written, field, split), text=text, file=file)
     passages = found.passages
     entry = overridden(

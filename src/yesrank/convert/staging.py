@@ -21,9 +21,9 @@ def staged(target: Path, needed: int) -> Iterator[Path]:
     and after being killed, nothing of this run stands at `target`; what a killed process left beside it is removed by
     the next run.
     """
-    refuse_existing(target)
     with ExitStack() as stack:
         try:
+            refuse_existing(target)
             if not target.parent.is_dir():
                 _check_space(next(folder for folder in target.absolute().parents if folder.is_dir()), needed)
                 target.parent.mkdir(parents=True, exist_ok=True)

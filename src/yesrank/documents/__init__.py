@@ -6,8 +6,8 @@ What is read is said (`Reading.what`), and nothing is taken for something else: 
 whose column of texts is not known are errors, each with the next step.
 """
 
-from yesrank.documents.arguments import read
+from yesrank.documents.arguments import names_file, read
 from yesrank.documents.passages import FORMATS, SPLITS, Options, Part, Passage, Reading
 from yesrank.documents.source import read_source
 
-__all__ = ["FORMATS", "SPLITS", "Options", "Part", "Passage", "Reading", "read", "read_source"]
+__all__ = ["FORMATS", "SPLITS", "Options", "Part", "Passage", "Reading", "names_file", "read", "read_source"]

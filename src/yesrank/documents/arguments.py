@@ -91,6 +91,11 @@ def exists(argument: str) -> bool:
         return False
 
 
+def names_file(argument: str) -> bool:
+    """Whether the argument is written as a path, and a file or folder is there."""
+    return looks_like_path(argument) and exists(argument)
+
+
 def looks_like_path(argument: str) -> bool:
     """Whether it ends as a document does, is formed as a path or address, or begins with a folder that is there."""
     if "\n" in argument or len(argument) > _LONGEST_NAME:
@@ -113,6 +118,12 @@ def _matches(argument: str) -> list[str]:
             f"{argument} is an address, and nothing is downloaded here",
             "download it first; or, as text: --text",
         )
+    try:
+        _path(argument).stat()
+    except PermissionError as error:
+        raise bad(_unreadable(_path(argument), error), "check who may read the folders above it") from error
+    except (OSError, ValueError):  # what a file system would not take as a name is not there either
+        pass
     raise bad(f"there is no file or folder {argument}", "check the name; or, where it is a text: --text")
 
 
@@ -139,9 +150,12 @@ def _folder(folder: Path, options: Options, notes: list[str]) -> Iterator[Part]:
     """All files below that end as documents do, by name. Others, and what cannot be read, are named in a note."""
     others: Counter[str] = Counter()
     problems: list[str] = []
-    for path in _walk(folder):
+    for path in _walk(folder, problems):
         if path.suffix.lower() not in BY_ENDING:
             others[path.suffix or "without an ending"] += 1
+            continue
+        if path.exists() and not path.is_file():  # a pipe may never give anything
+            problems.append(f"{path} is no file but a pipe, socket or device")
             continue
         try:
             part = read_source(_bytes(path), str(path), options)
@@ -158,9 +172,13 @@ def _folder(folder: Path, options: Options, notes: list[str]) -> Iterator[Part]:
         notes.append(f"{folder}: {len(problems) - _SHOWN} more files left out")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:
     """Files in the order of their paths; hidden ones are not looked at, links to folders are not followed."""
-    for place, folders, names in os.walk(folder):
+
+    def told(error: OSError) -> None:
+        problems.append(_unreadable(Path(error.filename), error))
+
+    for place, folders, names in os.walk(folder, onerror=told):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
@@ -169,7 +187,11 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise bad(f"{path} cannot be read: {error.strerror}", "check the file and who may read it") from error
+        raise bad(_unreadable(path, error), "check the file and who may read it") from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror}"
 
 
 def _path(argument: str) -> Path:

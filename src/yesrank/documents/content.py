@@ -39,7 +39,7 @@ _PACKED = ((b"word/", "a Word document", _PANDOC), (b"xl/", "an Excel file", "sa
            (b"ppt/", "a PowerPoint file", "save it as text first"),
            (b"application/vnd.oasis", "an OpenDocument file", _PANDOC),
            (b"application/epub", "an EPUB book", _PANDOC))  # fmt: skip
-_SAVE = "save it as UTF-8, or: iconv -f {} -t UTF-8"
+_SAVE = "save it as UTF-8, or make it so: iconv -f {} -t UTF-8 {} | yesrank rerank QUERY -"
 
 
 def text_of(data: bytes, name: str, *, html: bool = False) -> str:
@@ -58,11 +58,16 @@ def text_of(data: bytes, name: str, *, html: bool = False) -> str:
         if _CONTROL.search(data):
             raise _binary(data, name) from error
         line = data.count(b"\n", 0, error.start) + 1
-        raise bad(f"{name} is not UTF-8 (line {line})", _SAVE.format("WINDOWS-1252")) from error
+        raise bad(f"{name} is not UTF-8 (line {line})", _SAVE.format("WINDOWS-1252", _shown(name))) from error
+
+
+def _shown(name: str) -> str:
+    """The name as a shell takes it."""
+    return "FILE" if name == STANDARD_INPUT else shlex.quote(name)
 
 
 def _refuse_other_formats(data: bytes, name: str, *, html: bool) -> None:
-    shown = "FILE" if name == STANDARD_INPUT else shlex.quote(name)
+    shown = _shown(name)
     what = kind_of(data)
     if what == "a ZIP archive":
         raise _packed(data, name, shown)
@@ -89,5 +94,7 @@ def _binary(data: bytes, name: str) -> InputError:
         ("UTF-16BE", head[::2], head[1::2]),
     ):
         if zeros.count(0) > 0.8 * len(zeros) and letters.count(0) < 0.1 * len(letters):
-            return bad(f"{name} seems to be {encoding} without its mark", _SAVE.format(encoding))
+            return bad(
+                f"{name} seems to be {encoding} without its mark", _SAVE.format(encoding, _shown(name))
+            )
     return bad(f"{name} is a binary file, no text", "give text, Markdown, JSON, JSONL, CSV or TSV")

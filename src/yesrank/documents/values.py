@@ -85,7 +85,14 @@ def _a_line(text: str, name: str) -> Iterator[tuple[str, object]]:
         try:
             yield f"{name}:{number}", json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise bad(f"{where} is not JSON: {error}", f"write one JSON value a line; {_AS_TEXT}") from None
+            raise bad(
+                f"{where} is not JSON: {_why(error)}", f"write one JSON value a line; {_AS_TEXT}"
+            ) from None
+
+
+def _why(error: Exception) -> str:
+    """Without a line number that counts within the line."""
+    return f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def _passage(value: object, place: str, field: str | None, used: dict[str, None]) -> Passage:
@@ -106,6 +113,12 @@ def _no_text(record: dict[str, object], where: str, field: str | None, named: li
     others = [key for key in named if usual([key], ("id", "_id")) is None]
     if others:
         return bad(f"{where} has no text; it has {_listed(others)}", f"say which it is: --field {others[0]}")
+    lists = [key for key in record if isinstance(record[key], list)]
+    if lists:
+        return bad(
+            f"{where} has no text; it has a list under {lists[0]!r}",
+            'give the list alone, or call it "documents"',
+        )
     return bad(f"{where} has no text", _EXAMPLE)
 
 

@@ -35,6 +35,11 @@ def read(path: Path) -> Contents:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Contents()
+    except PermissionError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}",
+            "check who may read it, or name another file with YESRANK_CONFIG",
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} cannot be read: {error}", _hint(path)) from error
     return parse(text, path)

@@ -106,6 +106,34 @@ def test_a_pipe(home: Path) -> None:
     writer.join()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names")
+def test_a_pipe_in_a_folder_is_not_waited_for(home: Path) -> None:
+    os.mkfifo(home / "notes" / "pipe.txt")
+    assert "left out: notes/pipe.txt is no file but a pipe, socket or device" in found("notes").notes
+
+
+def test_a_folder_that_may_not_be_looked_into(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refused(folder: str) -> object:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", os.fspath(folder))
+        return scan(folder)
+
+    (home / "notes" / "closed").mkdir()
+    monkeypatch.setattr(os, "scandir", refused)
+    assert "left out: notes/closed cannot be read: Permission denied" in found("notes").notes
+
+
+def test_a_file_behind_a_closed_folder_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refused)
+    with pytest.raises(InputError, match=r"closed/a\.txt cannot be read: Permission denied"):
+        found("closed/a.txt")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("Paris is the capital.",), ("one", "two"), ("x" * 100_000,), ("two\nlines.txt",), ("",), ("and/or",),

@@ -247,9 +247,11 @@ def office(inside: str) -> bytes:
     [
         ("a.jsonl", b'"good"\n{"text": \n', "line 2 is not JSON", "--format text"),
         ("a.jsonl", b'"good"\n\n{"wrong": "x"}\n', "line 3 has no text; it has wrong", "--field wrong"),
+        ("a.jsonl", b'{"text": "a"}\n{"text"\n', r"line 2 is not JSON: .* delimiter .column 8.\n", "correct it"),
+        ("a.json", b'{"data": [{"text": "a"}]}', "no text; it has a list under 'data'", '"documents"'),
         ("a.jsonl", b"[1, 2]\n", "entry 1 has no text", '{"text"'),
         ("a.jsonl", b'{"text": 5}\n', "line 1 has no text", '{"text"'),
-        ("a.jsonl", b'"good"\n"caf\xe9"\n', "not UTF-8 .line 2.", "iconv"),
+        ("a.jsonl", b'"good"\n"caf\xe9"\n', "not UTF-8 .line 2.", "iconv.* a.jsonl [|]"),
         ("a.json", b'["a", "b"', "a.json is not JSON", "--format text"),
         ("a.json", b'{"documents": [{"text": "a"}, {}]}', "entry 2 has no text", '{"text"'),
         ("a.json", b'{"d1": "a", "d2": "b"}', "has no text; it has d1, d2", "--field"),
