@@ -208,6 +208,18 @@ def test_a_memory_that_is_no_database_is_not_needed(large: Path, settled: None, 
     assert content_hash(large) == content_hash(large)
 
 
+def test_a_memory_that_is_wrong_refuses_no_sound_model(
+    folder: Path, settled: None, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashes, "_SMALL", 1 << 17)  # the weights count as large
+    Reranker(folder).close()
+    with sqlite3.connect(memory) as database:
+        changed = database.execute("UPDATE files SET sha256 = '0'").rowcount
+    assert changed
+    forget(monkeypatch)
+    Reranker(folder).close()
+
+
 def test_the_memory_holds_no_names(large: Path, settled: None, memory: Path) -> None:
     content_hash(large)
     with sqlite3.connect(memory) as opened:

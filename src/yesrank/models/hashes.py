@@ -23,7 +23,7 @@ _SMALL = _SAMPLES * _SAMPLE_BYTES  # read whole each time
 _SETTLED = (
     2_000_000_000  # ns: a younger file may change again within the same tick of the file system's clock
 )
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 1  # writing takes a few thousandths; reading the file anew, not for ever
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY, state TEXT, sha256 TEXT, samples TEXT)",
     "CREATE TABLE IF NOT EXISTS numbers (what TEXT PRIMARY KEY, value REAL)",
@@ -49,14 +49,17 @@ def identity(path: Path) -> tuple[str, str]:
     return f"{found.st_dev}:{found.st_ino}", f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 in hexadecimal. Raises ModelError where the file cannot be read or changes meanwhile."""
+def content_hash(path: Path, *, anew: bool = False) -> str:
+    """SHA-256 in hexadecimal. anew: whatever is remembered.
+
+    Raises ModelError where the file cannot be read or changes meanwhile.
+    """
     try:
         if path.stat().st_size <= _SMALL:
             return sha256(path)
         file, state = identity(path)
         sampled = _sampled(path)
-        known = _recall(file)
+        known = None if anew else _recall(file)
         if known is not None and known[0] == state and known[2] == sampled:
             return known[1]
         found = sha256(path)
