@@ -20,18 +20,25 @@ from yesrank.prompt import TEMPLATES, Template
 from yesrank.templates import is_own, pieces
 
 _CONTROL, _PREFIXES = "<|im_start|>", tuple({template.prefix for template in TEMPLATES.values()})
+_SYSTEM = tuple(
+    {prefix.removeprefix("<|im_start|>system\n").partition("<|im_end|>")[0] for prefix in _PREFIXES}
+)
+_ENDS = ("<|im_end|>", "<|im_start|>assistant", "<think>\n\n</think>")
 _INSTRUCT, _QUERY, _DOCUMENT = "<Instruct>:", "<Query>:", "<Document>:"
 _END = re.compile(r"<\|im_end\|>\n<\|im_start\|>assistant(\n(<think>\n\n</think>\n{0,2})?)?")
 _EMBEDDING = re.compile(r"Instruct:(?P<instruction>.*?)\nQuery:(?P<query>.*)", re.DOTALL)
-_LONE_LABEL = re.compile(r"\s*<?(instruct|query|document)>?\s*:", re.IGNORECASE)
+_LONE_LABEL = re.compile(
+    r"\W*(<|&lt;)?(instruct|instruction|query|document)(>|&gt;)?\s*[:\uff1a]", re.IGNORECASE
+)
 _SPELT_OUT = re.compile(r"\\n\s*(<Query>|Query):")  # a backslash and an n, where the end of a line was meant
-_BLANK = " \t\r\n\ufeff\u200b"  # also what files begin with, and no one sees
+_BLANK = " \t\r\n\u00a0\u3000\ufeff\u200b"  # also what files and pages begin with, and no one sees
 _PLAIN = "send the query and the documents as they are, and the instruction as `instruction`"
 _NOT_HELD = "begins with the chat template and does not hold to it"
 _AS_TEXT = "; where it is meant as text, say as_text"
 UNWRAPPED = "query and documents came in the chat template, and were taken out of it"
 LABELS = "the query came with labels of a prompt, and was taken out of them"
 LONE_LABEL = "the query begins with a label, which is read as its text"
+PARTS = "the query holds parts of a chat template, which are read as its text"
 DOCUMENTS_ONLY = "the documents look like parts of a prompt and the query does not: all is read as text"
 
 
@@ -211,10 +218,17 @@ def _notes(queries: Sequence[str], documents: Sequence[str]) -> tuple[str, ...]:
     rendered = bool(documents) and all(_looks_rendered(text) for text in documents)
     notes = (
         (any(map(_LONE_LABEL.match, queries)), LONE_LABEL),
+        (any(_holds_parts(text) for text in queries), PARTS),
         (rendered, DOCUMENTS_ONLY),
     )
     return tuple(note for holds, note in notes if holds)
 
 
+def _holds_parts(text: str) -> bool:
+    """The system prompt, or the end of a turn behind all else; not a word, as where somebody asks what it means."""
+    return any(prompt in text for prompt in _SYSTEM) or text.rstrip().endswith(_ENDS)
+
+
 def _looks_rendered(text: str) -> bool:
-    return text.startswith(_DOCUMENT) or _end(text) >= 0
+    start = text.lstrip(_BLANK)
+    return start.startswith((_DOCUMENT, _INSTRUCT, *_PREFIXES)) or _end(text.rstrip(_BLANK)) >= 0

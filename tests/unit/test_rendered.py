@@ -173,7 +173,7 @@ def test_documents_in_the_template_of_a_plain_query_are_told_of() -> None:
         assert (found.documents, found.notes) == (each, (DOCUMENTS_ONLY,))
 
 
-@pytest.mark.parametrize("before", ["\ufeff", "\n", " \r\n"])
+@pytest.mark.parametrize("before", ["\ufeff", "\n", " \r\n", "\u00a0", "\u3000"])
 def test_what_nobody_sees_in_front_changes_nothing(before: str) -> None:
     found = plain([before + query_in_template()], [before + document_in_template(text) for text in DOCUMENTS])
     assert (found.queries, found.documents, found.notes) == ((QUERY,), DOCUMENTS, (UNWRAPPED,))

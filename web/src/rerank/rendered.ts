@@ -14,15 +14,20 @@ const QUERY = "<Query>:";
 const DOCUMENT = "<Document>:";
 const END = /^<\|im_end\|>\n<\|im_start\|>assistant(\n(<think>\n\n<\/think>\n{0,2})?)?$/;
 const EMBEDDING = /^Instruct:(?<instruction>.*?)\nQuery:(?<query>.*)$/s;
-const LONE_LABEL = new RegExp(`^${SPACE}*<?(?:instruct|query|document)>?${SPACE}*:`, "i");
+const BEGINS = "(?:<|&lt;)?(?:instruct|instruction|query|document)(?:>|&gt;)?";
+const LONE_LABEL = new RegExp(`^[^\\p{L}\\p{N}_]*${BEGINS}${SPACE}*[:\uff1a]`, "iu");
 const SPELT_OUT = new RegExp(String.raw`\\n${SPACE}*(?:<Query>|Query):`);
-const BLANK = /^[ \t\r\n\ufeff\u200b]+/; // also what files begin with, and no one sees
+const SYSTEM = PREFIX.split("\n")[1]?.split("<|im_end|>")[0] ?? "";
+const ENDS = ["<|im_end|>", "<|im_start|>assistant", "<think>\n\n</think>"];
+const BLANK = /^[ \t\r\n\u00a0\u3000\ufeff\u200b]+/; // also what files and pages begin with, and no one sees
+const BLANK_END = /[ \t\r\n\u00a0\u3000\ufeff\u200b]+$/;
 const PLAIN = "give the query and the documents as they are, and the instruction as `instruction`";
 const AS_TEXT = "; where it is meant as text, say asText";
 
 export const UNWRAPPED = "query and documents came in the chat template, and were taken out of it";
 export const LABELS = "the query came with labels of a prompt, and was taken out of them";
 export const LONE = "the query begins with a label, which is read as its text";
+export const PARTS = "the query holds parts of a chat template, which are read as its text";
 export const DOCUMENTS_ONLY =
   "the documents look like parts of a prompt and the query does not: all is read as text";
 
@@ -129,11 +134,25 @@ function withoutLabel(text: string): string {
 /** What is left as it is and looks as if it were meant otherwise. */
 function notes(query: string, documents: readonly string[]): string[] {
   const rendered = documents.length > 0 && documents.every(looksRendered);
-  return [...(LONE_LABEL.test(query) ? [LONE] : []), ...(rendered ? [DOCUMENTS_ONLY] : [])];
+  return [
+    ...(LONE_LABEL.test(query) ? [LONE] : []),
+    ...(holdsParts(query) ? [PARTS] : []),
+    ...(rendered ? [DOCUMENTS_ONLY] : []),
+  ];
+}
+
+/** The system prompt, or the end of a turn behind all else; not a word of it, as where somebody asks what it means. */
+function holdsParts(text: string): boolean {
+  const end = strip(text);
+  return text.includes(SYSTEM) || ENDS.some((mark) => end.endsWith(mark));
 }
 
 function looksRendered(text: string): boolean {
-  return text.startsWith(DOCUMENT) || endOf(text) >= 0;
+  const start = text.replace(BLANK, "");
+  return (
+    [DOCUMENT, INSTRUCT, PREFIX].some((mark) => start.startsWith(mark)) ||
+    endOf(text.replace(BLANK_END, "")) >= 0
+  );
 }
 
 function refused(what: string): InputError {
