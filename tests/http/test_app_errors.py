@@ -1,6 +1,7 @@
 """What is answered when something is wrong: status, field, shape; and never more than that."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -80,10 +81,48 @@ def test_a_document_that_must_not_be_cut(server: Server) -> None:
 
 
 def test_unknown_paths_and_methods(server: Server) -> None:
-    assert server.client.get("/nothing").status_code == 404
+    for path, near in (
+        ("/nothing", "/v1/rerank"),
+        ("/v1/rerankk", "/v1/rerank"),
+        ("/v1/chat/completions", "/v1/rerank ranks"),
+    ):
+        answer = server.client.post(path, json=GOOD)
+        assert answer.status_code == 404
+        assert f"nothing at {path}" in answer.json()["message"]
+        assert near in answer.json()["hint"]
+        wait_for(lambda path=path: re.search(rf"\bpath\W+{path}\b", server.log))
+    long = server.client.get("/" + "x" * 2000 + "%0a%e2%80%ae").json()["message"]
+    assert len(long) < 500
+    assert "\u202e" not in server.log
     wrong = server.client.get("/v1/rerank")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert "message" in wrong.json()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/providers/cohere/v2/rerank",
+        "/openai/v1/rerank",
+        "/v3/openai/rerank",
+        "/api/v1/rerank",
+        "/v1/v2/rerank",
+        "/v1/models/rerank",
+        "/compatible-api/v1/reranks",
+        "/v1/retrieval/org/model/reranking",
+    ],
+)
+def test_any_path_before_a_known_last_part(server: Server, path: str) -> None:
+    answer = server.client.post(path, json=GOOD)
+    assert answer.status_code == 200
+    assert [row["index"] for row in answer.json()["results"]] == [
+        row["index"] for row in server.rerank(GOOD).json()["results"]
+    ]
+
+
+def test_a_header_says_that_a_client_is_pinecones(server: Server) -> None:
+    answer = server.rerank(GOOD, headers={"X-Pinecone-Api-Version": "2025-10"})
+    assert {*answer.json()} == {"model", "data", "usage"}
 
 
 def test_compressed_bodies_are_refused(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,7 @@ class Service:
             path = local_path(request.scope)
             remaining = end - time.monotonic()
             return await while_wanted(
-                request, self._answer(record, path, raw, remaining), remaining + _MARGIN
+                request, self._answer(record, path, request.headers, raw, remaining), remaining + _MARGIN
             )
 
     async def _read(self, request: Request, place: Place) -> bytes:
@@ -124,19 +125,23 @@ class Service:
         finally:
             self._bodies.discard(waiting)
 
-    async def _answer(self, record: Record, path: str, raw: bytes, seconds: float) -> bytes:
+    async def _answer(
+        self, record: Record, path: str, headers: Mapping[str, str], raw: bytes, seconds: float
+    ) -> bytes:
         deadline = asyncio.get_running_loop().time() + seconds
-        dialect, parsed = await self._parse(record, path, raw)
+        dialect, parsed = await self._parse(record, path, headers, raw)
         spec = self.pool.find(parsed.model).spec
         asked = await self._workers.run(answering.is_slow(parsed), lambda: parsed.plain(own_template(spec)))
         record.notes = asked.notes
         scored = await self._score(record, asked, deadline)
         return await self._render(record, dialect, parsed, scored)
 
-    async def _parse(self, record: Record, path: str, raw: bytes) -> tuple[Dialect, RerankRequest]:
+    async def _parse(
+        self, record: Record, path: str, headers: Mapping[str, str], raw: bytes
+    ) -> tuple[Dialect, RerankRequest]:
         with tracing.span("parse", record):
             decoded = await answering.decode(raw, self._workers, self.settings)
-            record.dialect = dialect = recognise(path, decoded)
+            record.dialect = dialect = recognise(path, decoded, headers)
             record.line.dialect = dialect.name
             slow = len(raw) > answering.SLOW_CHARACTERS
             parsed = await self._workers.run(slow, lambda: dialect.parse(decoded))

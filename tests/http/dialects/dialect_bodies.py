@@ -76,6 +76,41 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "vllm-no-activation": ("/rerank", {**BASE, "use_activation": False}),
     "model-server-v3": ("/v3/rerank", {**BASE, "return_documents": False}),
     "raw-scores": ("/v1/rerank", {**BASE, "raw_scores": True, "top_n": "2"}),
+    # DashScope: its own path, and the compatible one
+    "dashscope": (
+        "/api/v1/services/rerank/text-rerank/text-rerank",
+        {
+            "model": MODEL,
+            "input": {"query": QUERY, "documents": CITIES},
+            "parameters": {"top_n": 2, "return_documents": True, "instruct": "Find the capital."},
+        },
+    ),
+    "dashscope-compatible": ("/compatible-api/v1/reranks", {**BASE, "top_n": 2, "instruct": "Find."}),
+    # Together reads usage.completion_tokens, OpenRouter a document in each result
+    "openrouter": ("/api/v1/rerank", {**BASE, "top_n": 2}),
+    "pinecone": (
+        "/pinecone/rerank",
+        {
+            "model": MODEL,
+            "query": QUERY,
+            "documents": BOOKS,
+            "rank_fields": ["text"],
+            "top_n": 1,
+            "parameters": {"truncate": "NONE"},
+        },
+    ),
+    "weaviate": ("/rerank", {"query": QUERY, "documents": CITIES, "property": ""}),
+    "content-parts": (
+        "/v1/retrieval/nvidia/model/reranking",
+        {
+            "model": MODEL,
+            "query": {"text": QUERY},
+            "passages": [
+                {"text": [{"type": "text", "text": "Berlin."}, {"type": "text", "text": "A city."}]},
+                [{"type": "text", "text": "Paris."}],
+            ],
+        },
+    ),
     # NVIDIA
     "nvidia-nim": (
         "/v1/ranking",
@@ -159,6 +194,13 @@ ERRORS: dict[str, tuple[str, Any]] = {
     "score-threshold": ("/v1/rerank", {**BASE, "score_threshold": 0.5}),
     "instruction-twice": ("/v1/rerank", {**BASE, "instruction": "secret", "instruct": "other"}),
     "top-n-twice": ("/v1/rerank", {**BASE, "top_n": 2, "top_k": 3}),
+    "dashscope-no-documents": ("/text-rerank", {"input": {"query": QUERY}}),
+    "dashscope-twice": ("/text-rerank", {"model": "secret", "input": {"query": QUERY, "model": "x"}}),
+    "dashscope-input-is-a-list": ("/text-rerank", {"input": ["secret"]}),
+    "openrouter-no-query": ("/api/v1/rerank", {"documents": CITIES}),
+    "pinecone-parameters": ("/pinecone/rerank", {**BASE, "parameters": "secret"}),
+    "weaviate-no-query": ("/rerank", {"documents": CITIES, "property": "p"}),
+    "picture": ("/v1/rerank", {**BASE, "documents": [[{"type": "image_url", "image_url": "secret"}]]}),
     "unknown-dialect": ("/v1/rerank", {**BASE, "dialect": "secret"}),
     "negative-limit": ("/v1/rerank", {**BASE, "max_doc_length": -1}),
     "score-lengths": ("/score", {"text_1": ["a", "b"], "text_2": CITIES}),

@@ -22,7 +22,7 @@ NAMES = """
     model query queries documents texts input inputs text_1 text_2 data_1 data_2 top_n top_k return_documents
     return_text return_input rank_fields max_tokens_per_doc max_chunks_per_doc priority instruction instruct
     chat_template_kwargs truncate truncation truncation_direction truncation_side raw_scores use_activation
-    prefix suffix dialect max_doc_length
+    prefix suffix dialect max_doc_length passages parameters property
 """
 
 strings = st.text(st.characters(), max_size=5).map(lambda text: MARK + text)
@@ -69,9 +69,17 @@ def holds(dialect: Dialect, body: Any) -> None:
         text.encode()
     response = dialect.render(request, made(request))
     json.dumps(response, ensure_ascii=False, allow_nan=False).encode()
-    rows = response if isinstance(response, list) else response.get("results", response.get("data"))
+    rows = rows_of(response)
     assert len(rows) == min(request.top_n or len(request.documents), len(request.documents))
-    assert len({row["index"] for row in rows}) == len(rows)
+    if dialect.name != "weaviate":  # its rows are told apart by their places
+        assert len({row["index"] for row in rows}) == len(rows)
+
+
+def rows_of(response: Any) -> list[Any]:
+    if isinstance(response, list):
+        return response
+    inside = response.get("output", response)
+    return next(inside[name] for name in ("results", "data", "rankings", "scores") if name in inside)
 
 
 @settings(quick, max_examples=200)

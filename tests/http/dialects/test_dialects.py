@@ -56,6 +56,15 @@ def refused(body: Any, path: str = "/v1/rerank") -> InputError:
         ("/embed", {}, "tei-embed"),
         ("/v1/embeddings", None, "openai-embeddings"),
         ("/voyage/v1/rerank", {"documents": []}, "voyage"),
+        ("/behind/a/proxy/voyage/v1/rerank", {"documents": []}, "voyage"),
+        ("/providers/cohere/v2/rerank", {"documents": []}, "cohere-v2"),
+        ("/v1/v2/rerank", {"documents": []}, "cohere-v2"),
+        ("/v1/retrieval/nvidia/m/reranking", {"query": "", "passages": []}, "nvidia"),
+        ("/v1/rerank", {"input": {"query": ""}}, "dashscope"),
+        ("/api/v1/services/rerank/text-rerank/text-rerank", {}, "dashscope"),
+        ("/compatible-api/v1/reranks", {"documents": []}, "cohere-v1"),
+        ("/api/v1/rerank", {"documents": []}, "openrouter"),
+        ("/rerank", {"documents": [], "property": ""}, "weaviate"),
         ("/infinity/rerank", {"documents": []}, "infinity"),
         ("/v1/rerank", {"documents": [], "dialect": "cohere-v2"}, "cohere-v2"),
         ("/v1/rerank", {"documents": [], "dialect": ["?"]}, "cohere-v1"),
@@ -354,3 +363,10 @@ def test_embedding_routes_say_that_the_model_is_a_reranker() -> None:
 def test_the_model_is_the_callers_own_name_for_it() -> None:
     assert parse(BASE).model == MODEL
     assert refused({**BASE, "model": 3}).field == "model"
+
+
+def test_a_header_of_one_service_goes_before_the_body() -> None:
+    headers = {"x-pinecone-api-version": "2025-10"}
+    assert recognise("/rerank", {"documents": [], "top_k": 1}, headers).name == "pinecone"
+    assert recognise("/voyage/rerank", {"documents": []}, headers).name == "voyage"
+    assert recognise("/rerank", {"documents": []}, {"x-other": ""}).name == "cohere-v1"

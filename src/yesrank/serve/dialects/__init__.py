@@ -1,9 +1,10 @@
 """The shapes that rerank clients speak: parse(body) -> RerankRequest, render(request, result) -> body.
 
-    recognise(path, body) ─► Dialect(name, parse, render, error)
+    recognise(path, body, headers) ─► Dialect(name, parse, render, error)
 
 The body decides; the path only where the body does not. Whoever wants a certain dialect asks for it by name, in
-the body ("dialect": "voyage") or as the first part of the path (/voyage/v1/rerank).
+the body ("dialect": "voyage") or as a part of the path (/voyage/v1/rerank). A header that only one service's clients
+send goes before the body.
 """
 
 from collections.abc import Mapping
@@ -11,15 +12,18 @@ from typing import Any, NoReturn
 
 from yesrank.errors import InputError
 from yesrank.serve.dialects.base import Dialect, ErrorRenderer
-from yesrank.serve.dialects.cohere import COHERE_V1, COHERE_V2, INFINITY, JINA, JINA_ONLY
+from yesrank.serve.dialects.cohere import COHERE_V1, COHERE_V2, INFINITY, JINA, JINA_ONLY, OPENROUTER
+from yesrank.serve.dialects.dashscope import DASHSCOPE
 from yesrank.serve.dialects.embeddings import OPENAI_EMBEDDINGS, TEI_EMBED, refusal
 from yesrank.serve.dialects.mixedbread import MIXEDBREAD
 from yesrank.serve.dialects.nvidia import NVIDIA
 from yesrank.serve.dialects.openarc import OPENARC
+from yesrank.serve.dialects.pinecone import HEADER, PINECONE
 from yesrank.serve.dialects.tei import TEI
 from yesrank.serve.dialects.vllm_score import OWN as SCORE_ONLY
 from yesrank.serve.dialects.vllm_score import VLLM_SCORE
 from yesrank.serve.dialects.voyage import VOYAGE
+from yesrank.serve.dialects.weaviate import PROPERTY, WEAVIATE
 
 __all__ = ["DIALECTS", "PREFIXES", "Dialect", "ErrorRenderer", "recognise", "refusal"]
 
@@ -36,6 +40,10 @@ DIALECTS: Mapping[str, Dialect] = {
         VLLM_SCORE,
         MIXEDBREAD,
         NVIDIA,
+        DASHSCOPE,
+        OPENROUTER,
+        PINECONE,
+        WEAVIATE,
         OPENAI_EMBEDDINGS,
         TEI_EMBED,
     )
@@ -50,8 +58,12 @@ PREFIXES: Mapping[str, Dialect] = {
     "openarc": OPENARC,
     "mixedbread": MIXEDBREAD,
     "nvidia": NVIDIA,
+    "dashscope": DASHSCOPE,
+    "openrouter": OPENROUTER,
+    "pinecone": PINECONE,
+    "weaviate": WEAVIATE,
 }
-"""What may stand first in a path, or under "dialect" in a body, to ask for a dialect by name."""
+"""What may stand in a path before its last part, or under "dialect" in a body, to ask for a dialect by name."""
 
 
 def _unknown(*_: object) -> NoReturn:
@@ -59,21 +71,33 @@ def _unknown(*_: object) -> NoReturn:
 
 
 _UNKNOWN = Dialect(COHERE_V1.name, _unknown, _unknown, COHERE_V1.error)
-_BY_LAST_PART = {"score": VLLM_SCORE, "embed": TEI_EMBED, "embeddings": OPENAI_EMBEDDINGS}
+_BY_LAST_PART = {
+    "score": VLLM_SCORE,
+    "embed": TEI_EMBED,
+    "embeddings": OPENAI_EMBEDDINGS,
+    "text-rerank": DASHSCOPE,
+}
+_OPENROUTER = ["api", "v1", "rerank"]
 
 
-def recognise(path: str, body: Mapping[str, Any] | Any) -> Dialect:
-    """The dialect of a request. Never fails: a body that fits none gets one whose parse says what is wrong."""
+def recognise(path: str, body: Mapping[str, Any] | Any, headers: Mapping[str, str] | None = None) -> Dialect:
+    """The dialect of a request. Never fails: a body that fits none gets one whose parse says what is wrong.
+
+    headers: their names in small letters, or a mapping that does not mind.
+    """
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     parts = [part for part in path.lower().split("/") if part]
-    return _asked_for(parts, fields) or _by_body(fields) or _by_path(parts, fields)
+    found = _asked_for(parts, fields)
+    if found is None and headers is not None and HEADER in headers:
+        found = PINECONE
+    return found or _by_body(fields) or _by_path(parts, fields)
 
 
 def _asked_for(parts: list[str], fields: Mapping[str, Any]) -> Dialect | None:
     name = fields.get("dialect")
     if isinstance(name, str):
         return PREFIXES.get(name) or DIALECTS.get(name) or _UNKNOWN
-    return PREFIXES.get(parts[0]) if parts else None
+    return next((PREFIXES[part] for part in parts[:-1] if part in PREFIXES), None)
 
 
 def _by_body(fields: Mapping[str, Any]) -> Dialect | None:
@@ -86,14 +110,22 @@ def _by_body(fields: Mapping[str, Any]) -> Dialect | None:
     if "texts" in fields:
         return TEI
     if "input" in fields:
-        return MIXEDBREAD if "query" in fields else OPENAI_EMBEDDINGS
+        return _by_input(fields)
     return TEI_EMBED if "inputs" in fields else None
+
+
+def _by_input(fields: Mapping[str, Any]) -> Dialect:
+    if isinstance(fields["input"], Mapping):
+        return DASHSCOPE
+    return MIXEDBREAD if "query" in fields else OPENAI_EMBEDDINGS
 
 
 def _by_options(fields: Mapping[str, Any]) -> Dialect | None:
     """Bodies with `documents` differ only in their options."""
     if "prefix" in fields or "suffix" in fields:
         return OPENARC
+    if PROPERTY in fields:
+        return WEAVIATE
     if "top_n" not in fields and ("top_k" in fields or "truncation" in fields):
         return VOYAGE
     return None if JINA_ONLY.isdisjoint(fields) else JINA
@@ -103,4 +135,6 @@ def _by_path(parts: list[str], fields: Mapping[str, Any]) -> Dialect:
     last = parts[-1] if parts else ""
     if last == "ranking" and fields.get("documents") is None:
         return NVIDIA
+    if parts[-3:] == _OPENROUTER:
+        return OPENROUTER
     return _BY_LAST_PART.get(last) or (COHERE_V2 if "v2" in parts else COHERE_V1)

@@ -16,7 +16,7 @@ from typing import Any
 from yesrank.errors import InputError
 from yesrank.serve.dialects import errorbodies, options, ranking, texts
 from yesrank.serve.dialects import fields as read
-from yesrank.serve.dialects.base import Dialect
+from yesrank.serve.dialects.base import Dialect, ErrorRenderer
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 DOCUMENTS_A_UNIT = 100
@@ -32,12 +32,16 @@ JINA_ONLY = frozenset({"return_embeddings", "max_doc_length", "max_query_length"
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """api_version: as in Cohere's meta. returns: documents by default. bare: a document comes back as a string."""
+    """api_version: as in Cohere's meta. returns: documents by default. bare: a document comes back as a string.
+
+    always: documents come back whatever the body says.
+    """
 
     name: str
     api_version: str = "1"
     returns: bool = False
     bare: bool = False
+    always: bool = False
 
 
 def _parse(variant: _Variant, body: Any) -> RerankRequest:
@@ -47,7 +51,7 @@ def _parse(variant: _Variant, body: Any) -> RerankRequest:
     query = texts.query(fields)
     documents = texts.documents(fields, keys=texts.rank_fields(fields))
     wanted = read.flag(fields, "return_documents")
-    returns = variant.returns if wanted is None else wanted
+    returns = variant.always or (variant.returns if wanted is None else wanted)
     return RerankRequest(
         dialect=variant.name,
         queries=(query,),
@@ -73,7 +77,10 @@ def _render(variant: _Variant, request: RerankRequest, result: RerankResult) -> 
         "created": result.created,
         "model": result.model,
         "results": [_result(request, scored) for scored in ranking.best_first(request, result)],
-        "usage": ranking.usage(result),
+        "usage": {
+            **ranking.usage(result),
+            "completion_tokens": 0,
+        },  # Together's clients refuse an answer without it
         "meta": {
             "api_version": {"version": variant.api_version},
             "billed_units": {"search_units": units},
@@ -92,11 +99,12 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return row
 
 
-def _dialect(variant: _Variant) -> Dialect:
-    return Dialect(variant.name, partial(_parse, variant), partial(_render, variant), errorbodies.common)
+def _dialect(variant: _Variant, error: ErrorRenderer = errorbodies.common) -> Dialect:
+    return Dialect(variant.name, partial(_parse, variant), partial(_render, variant), error)
 
 
 COHERE_V1 = _dialect(_Variant("cohere-v1"))
 COHERE_V2 = _dialect(_Variant("cohere-v2", api_version="2"))
 JINA = _dialect(_Variant("jina", returns=True))
 INFINITY = _dialect(_Variant("infinity", bare=True))
+OPENROUTER = _dialect(_Variant("openrouter", returns=True, always=True), errorbodies.numbered)

@@ -33,6 +33,18 @@ def common(
     return {**_shared(text, field, hint, request_id), "error": error}
 
 
+def numbered(
+    status: int,
+    message: str,
+    field: str | None = None,
+    hint: str | None = None,
+    request_id: str | None = None,
+) -> dict[str, Any]:
+    """OpenRouter: `error.code` is the status, as a number."""
+    found = common(status, message, field, hint, request_id)
+    return {**found, "error": {**found["error"], "code": status}}
+
+
 def tei(
     status: int,
     message: str,

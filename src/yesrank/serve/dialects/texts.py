@@ -49,6 +49,8 @@ def one_text(value: object, where: str, keys: Sequence[str] = ("text",)) -> str:
     """The text of one string or object. where: how an error names it, such as documents[3]."""
     if isinstance(value, str):
         return clean(value)
+    if isinstance(value, list):
+        return _content(value, where)
     if not isinstance(value, Mapping):
         raise InputError(where, f"must be a string or an object with a text, not {kind(value)}")
     parts = [_part(value[key], where) for key in keys if value.get(key) is not None]
@@ -84,10 +86,30 @@ def echo(values: Sequence[Any], name: str = "documents") -> tuple[Any, ...]:
     )
 
 
+def _content(parts: Sequence[Any], where: str) -> str:
+    """OpenAI's content parts, [{"type": "text", "text": ...}], joined by newlines. Raises InputError for pictures."""
+    found = []
+    for part in parts:
+        if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
+            raise InputError(
+                where, "has a part that is no text", "only text is read: leave pictures and files out"
+            )
+        found.append(clean(part["text"]))
+    if not found:
+        raise InputError(where, "has no parts", 'give {"type": "text", "text": "..."}')
+    return "\n".join(found)
+
+
 def _part(value: object, where: str) -> str:
     """One field of a document. Numbers are read too: a year or a price is a normal field."""
     if isinstance(value, str):
         return clean(value)
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(part, Mapping) and "type" in part for part in value)
+    ):
+        return _content(value, where)
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 256:
         return str(value)
     if isinstance(value, float) and isfinite(value):

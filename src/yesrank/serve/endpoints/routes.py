@@ -18,6 +18,8 @@ from yesrank.serve.watch.record import record_of
 RERANK = (
     "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",
 )  # fmt: skip
+ANYWHERE = ("rerank", "reranking", "reranks", "ranking", "text-rerank")
+"""Last parts that are answered behind any path: base URLs end in many ways, and each service has its own."""
 SCORE = ("/score", "/v1/score")
 NOTE = "X-Yesrank-Note"
 """What was read otherwise than it was sent, or not at all."""
@@ -29,12 +31,15 @@ def router() -> APIRouter:
     found = APIRouter()
     for path in RERANK:
         _post(found, path, rerank, "Rank documents", openapi.rerank())
-        for prefix in dialects.PREFIXES:
-            _post(found, f"/{prefix}{path}", rerank, "Rank documents", None)
     for path in SCORE:
         _post(found, path, rerank, "Score pairs", openapi.score())
     for path in EMBED:
         _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
+    for last in ANYWHERE:
+        for path in (f"/{last}", f"/{{before:path}}/{last}"):
+            _post(found, path, rerank, "Rank documents", None)
+    for path in ("/{before:path}/score", "/{before:path}/embeddings", "/{before:path}/embed"):
+        _post(found, path, rerank if path.endswith("score") else embed, "As without what stands before", None)
     _add_models(found)
     _add_state(found)
     _add_page(found)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,7 +24,7 @@ from yesrank.errors import (
     YesrankError,
 )
 from yesrank.serve.http.body import ClientGone, Refused
-from yesrank.serve.http.middleware import CLIENT_GONE
+from yesrank.serve.http.middleware import CLIENT_GONE, local_path
 from yesrank.serve.watch.logs import log_event
 from yesrank.serve.watch.record import record_of
 
@@ -37,6 +38,12 @@ _STATUS: Mapping[type[YesrankError], int] = {
     ModelError: 503,
     EngineError: 500,
 }
+_LONGEST_PATH = 200
+_PATHS = (
+    "/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/v1/reranks", "/v1/ranking", "/v1/score", "/score",
+    "/api/v1/services/rerank/text-rerank/text-rerank", "/v1/models", "/health", "/ready", "/info", "/metrics", "/docs",
+)  # fmt: skip
+"""What is named as nearest to a path that leads nowhere."""
 # messages of these may hold paths of this machine or words of a driver: they go into the log only
 _PRIVATE: Mapping[type[YesrankError], str] = {
     ModelError: "the model cannot be used now; the server's log says why",
@@ -87,6 +94,17 @@ def _headers(error: YesrankError, status: int) -> dict[str, str]:
     return headers
 
 
+def _shown(path: str) -> str:
+    """The path as it can be said and logged: short, and of plain characters."""
+    plain = "".join(letter if letter.isprintable() and letter.isascii() else "?" for letter in path)
+    return plain if len(plain) <= _LONGEST_PATH else plain[:_LONGEST_PATH] + "..."
+
+
+def _near(path: str) -> str:
+    found = get_close_matches(path.lower(), _PATHS, n=1, cutoff=0.7)
+    return f"did you mean {found[0]}? " if found else f"{_PATHS[0]} ranks documents; "
+
+
 async def _gone(request: Request, _: Exception) -> Response:
     record = record_of(request)
     record.line.status, record.line.error = CLIENT_GONE, "ClientGone"
@@ -97,8 +115,12 @@ async def _starlette(request: Request, error: Exception) -> Response:
     """Unknown paths and methods."""
     assert isinstance(error, HTTPException)
     record = record_of(request)
-    hint = "the paths are listed at /docs" if error.status_code == 404 else None
-    message = {404: "there is nothing at this path", 405: "this path does not take this method"}
+    path = _shown(local_path(request.scope))
+    hint = None
+    if error.status_code == 404:
+        record.line.path = path
+        hint = f"{_near(path)}the paths are listed at /docs"
+    message = {404: f"there is nothing at {path}", 405: f"{path} does not take this method"}
     text = message.get(error.status_code, str(error.detail))
     body: Any = record.dialect.error(error.status_code, text, None, hint, record.id)
     return JSONResponse(body, error.status_code, headers=error.headers)

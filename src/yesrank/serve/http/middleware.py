@@ -52,7 +52,7 @@ class Frame:
         self._place(scope)
         headers = Headers(scope=scope)
         line = Line(_request_id(headers), str(scope["method"])[:16])
-        record = Record(line, recognise(local_path(scope), {}))
+        record = Record(line, recognise(local_path(scope), {}, headers))
         scope.setdefault("state", {})["record"] = record
         try:
             await self._app(scope, receive, _stamped(send, record, last=_ambiguous(headers)))

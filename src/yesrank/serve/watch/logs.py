@@ -19,11 +19,13 @@ LEVELS = {"yesrank": logging.INFO, "uvicorn": logging.WARNING, "asyncio": loggin
 
 @dataclass(slots=True)
 class Line:
-    """One request as it is logged. route: the route's own pattern, not the path. Times in milliseconds."""
+    """One request as it is logged. route: the route's own pattern, not the path. path: of a request that no
+    route answers, shortened. Times in milliseconds."""
 
     id: str
     method: str
     route: str = "unknown"
+    path: str | None = None
     dialect: str | None = None
     model: str | None = None
     status: int = 0
