@@ -14,6 +14,7 @@ from yesrank.models.folder import builtin_checkpoint
 from yesrank.prompt import TEMPLATES
 from yesrank.serve.models.tokenizing import tokenize
 from yesrank.serve.requests import RerankRequest
+from yesrank.serve.settings import Settings
 from yesrank.store import Entry, builtin_entry
 
 CARD = TEMPLATES["card"]
@@ -200,3 +201,19 @@ def test_neighbours_share_a_call_only_where_query_and_instruction_are_the_same()
     with ThreadPoolExecutor(1) as pool:
         asyncio.run(tokenize(recorder, request, pool))  # type: ignore[arg-type]
     assert recorder.asked == [("q", "x", 2), ("q", "all", 1), ("p", "all", 1)]
+
+
+def test_an_unknown_name_may_mean_the_default_model() -> None:
+    body = {"query": "q", "documents": ["a"], "model": "gpt-4"}
+    with serving() as server:
+        server.wait_ready()
+        assert server.rerank(body).status_code == 404
+    with serving(Settings(unknown_model="default")) as server:
+        server.wait_ready()
+        answer = server.rerank(body)
+        known = server.rerank({**body, "model": None})
+        assert answer.status_code == 200
+        assert answer.json()["model"] == known.json()["model"]
+        assert "the default one answered" in answer.headers["X-Yesrank-Note"]
+        assert "X-Yesrank-Note" not in known.headers
+        assert "gpt-4" not in str(answer.headers)

@@ -74,6 +74,8 @@ def test_a_name_belongs_to_one_model(store: Store) -> None:
 def test_names_that_cannot_be(name: str) -> None:
     with pytest.raises(InputError, match="cannot be a name"):
         Entry(name, HERE)
+    if name == "a:b":
+        return  # an alias can be so
     with pytest.raises(InputError, match="cannot be a name"):
         Entry("fine", HERE, aliases=(name,))
 
@@ -315,3 +317,10 @@ def test_places_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.delenv("YESRANK_MODELS")
     assert config_file().name == "models.toml"
     assert "yesrank" in str(models_folder())
+
+
+@pytest.mark.parametrize("alias", ["cohere.rerank-v3-5:0", "text-rerank@001", "nvidia/nv-rerank-qa:1"])
+def test_an_alias_may_be_as_other_services_write_names(tmp_path: Path, alias: str) -> None:
+    assert Entry("own", tmp_path, aliases=(alias,)).names == ("own", alias)
+    with pytest.raises(InputError):
+        Entry(alias, tmp_path)

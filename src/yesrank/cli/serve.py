@@ -99,6 +99,14 @@ def serve(
         float | None,
         typer.Option("--idle-unload", metavar="SECONDS", help="Unload a model that nobody used for so long."),
     ] = None,
+    unknown_model: Annotated[
+        str | None,
+        typer.Option(
+            "--unknown-model",
+            metavar="refuse|default",
+            help="What a request that names no model of this server gets: 404 (without this), or the default model.",
+        ),
+    ] = None,
     watchdog: Annotated[
         float | None,
         typer.Option(
@@ -148,6 +156,7 @@ def serve(
         "max_documents": max_documents,
         "timeout": timeout,
         "idle_unload": idle_unload,
+        "unknown_model": unknown_model,
         "watchdog": watchdog,
         "log_format": log_format,
         "root_path": root_path,

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 
-from yesrank.errors import Draining
+from yesrank.errors import Draining, ModelNotFound
 from yesrank.serve import answering
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, recognise
@@ -31,6 +31,7 @@ from yesrank.types import Prompt
 
 _CLOSE_SECONDS = 10
 _MARGIN = 0.25  # seconds: the scheduler's own deadline comes first, and says how far the work came
+_DEFAULT_ANSWERS = "no model has the name that was asked for: the default one answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,19 @@ class Service:
             slow = len(raw) > answering.SLOW_CHARACTERS
             parsed = await self._workers.run(slow, lambda: dialect.parse(decoded))
             answering.check_size(parsed, self.settings)
+            parsed = self._with_known_model(parsed)
             record.line.documents = len(parsed.documents)
         return dialect, parsed
+
+    def _with_known_model(self, parsed: RerankRequest) -> RerankRequest:
+        """The request for the default model where it names none that there is, if the settings say so."""
+        if self.settings.unknown_model == "refuse":
+            return parsed
+        try:
+            self.pool.find(parsed.model)
+        except ModelNotFound:
+            return replace(parsed, model=None, notes=(*parsed.notes, _DEFAULT_ANSWERS))
+        return parsed
 
     async def _score(self, record: Record, parsed: RerankRequest, deadline: float) -> _Scored:
         line, loop = record.line, asyncio.get_running_loop()

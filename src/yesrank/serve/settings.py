@@ -18,7 +18,7 @@ from yesrank.serve.http.hosts import name_of
 from yesrank.store.entry import ENGINES
 
 PREFIX, KEYS_VARIABLE = "YESRANK_SERVE_", "YESRANK_API_KEYS"
-LOG_FORMATS, LOADS = ("text", "json"), ("first", "all", "none")
+LOG_FORMATS, LOADS, UNKNOWN_MODELS = ("text", "json"), ("first", "all", "none"), ("refuse", "default")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 _LOOPBACK = ("localhost", "::1")
 _SHORTEST_KEY = 8
@@ -38,6 +38,7 @@ class Settings:
     work after SIGTERM. idle_unload: None keeps models loaded. watchdog: for which the event loop may stand still before
     the process is ended, 0 for ever.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
+    unknown_model: what a request with a name that no model has gets: "refuse" (404), or the "default" model and a note.
     """
 
     names: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class Settings:
     log_format: str = "text"
     root_path: str = ""
     load: str = "first"
+    unknown_model: str = "refuse"
 
     def __post_init__(self) -> None:
         """Raises InputError, which names the field."""
@@ -94,6 +96,7 @@ class Settings:
             raise InputError("watchdog", "must be 0 seconds (off) or more")
         _one_of("log_format", self.log_format, LOG_FORMATS)
         _one_of("load", self.load, LOADS)
+        _one_of("unknown_model", self.unknown_model, UNKNOWN_MODELS)
         for name, known in (("precision", PRECISIONS), ("engine", ENGINES), ("variant", VARIANTS)):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), known)

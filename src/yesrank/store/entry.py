@@ -18,6 +18,8 @@ ENGINES = ("openvino", "onnx")
 """Those that a name may be run with."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*(/[A-Za-z0-9][A-Za-z0-9._:@-]*)*")
+"""Other services have : and @ in their names; ours stand in paths of files, too, where not every system takes them."""
 _LONGEST_NAME = 200
 _NAME_RULE = "use letters, digits and . _ - (and / between parts), beginning with a letter or digit"
 
@@ -148,7 +150,8 @@ def entry_from_table(name: str, table: object) -> Entry:
 
 def check_name(field_name: str, name: str) -> None:
     """Raises InputError for a name or alias that cannot be one."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+    rule = _ALIAS if field_name == "aliases" else _NAME
+    if not rule.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise InputError(field_name, f"{name[:_LONGEST_NAME]!r} cannot be a name", _NAME_RULE)
 
 
