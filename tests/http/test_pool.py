@@ -424,7 +424,7 @@ def test_loading_does_not_block_the_loop() -> None:
 
 def test_an_estimate_of_memory(folder_of_weights: Path) -> None:
     base = needed_memory(folder_of_weights) - 5000
-    assert needed_memory(folder_of_weights, "bf16") == base + 10_000
+    assert needed_memory(folder_of_weights, "bf16") == base + 17_500
     assert needed_memory(folder_of_weights / "nothing") == 0
     assert available_memory() > 0
 
@@ -435,7 +435,9 @@ def test_the_estimate_holds_what_engines_may_keep(tmp_path: Path) -> None:
     for preset in ("tiny", "0.6b", "8b"):
         (tmp_path / "config.json").write_text(json.dumps(config_json(PRESETS[preset])), encoding="utf-8")
         (tmp_path / "openvino_model.bin").write_bytes(bytes(5000))
-        sizes[preset] = needed_memory(tmp_path) - 5000
+        config = PRESETS[preset]
+        embedding = 3 * config.vocab_size * config.hidden_size // 2  # held once more, and a half
+        sizes[preset] = needed_memory(tmp_path) - 5000 - embedding
     assert sizes["tiny"] < 400e6
     assert PREFIX_BYTES + FREE_BYTES + KERNEL_BYTES < sizes["0.6b"] < sizes["8b"] < 1e9
 
