@@ -296,11 +296,17 @@ def test_a_file_that_is_cut_short_is_refused(exported, kept: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>not found</html>" * 50, b"version https://git-lfs.github.com/spec/v1"]
+    ("content", "message"),
+    [
+        (b"", "0 bytes"),
+        (b"no graph" * 50, "cut short, or no ONNX model"),
+        (b"<html>not found</html>" * 50, "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "is a Git LFS pointer"),
+    ],
 )
-def test_what_is_no_onnx_file_is_refused(exported, content: bytes) -> None:
+def test_what_is_no_onnx_file_is_refused(exported, content: bytes, message: str) -> None:
     (exported / "onnx" / "model.onnx").write_bytes(content)
-    with pytest.raises(ModelError, match="cut short, or no ONNX model" if content else "0 bytes"):
+    with pytest.raises(ModelError, match=message):
         open_engine(exported)
 
 
