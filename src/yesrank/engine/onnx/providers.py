@@ -55,6 +55,8 @@ def open_session(
     options.intra_op_num_threads = threads()
     options.enable_mem_pattern = False  # one pattern would be kept for each length of a prompt
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # left to itself it rounds activations to int8 where a file says only that weights are stored in blocks
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(base))
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in own.values()]
     options.add_external_initializers([*own], values)
