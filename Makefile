@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs bench-peers bench-serve bench-memory clean
+.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs findings bench-peers bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ bench-serve: $(VENV)/.dev ## the server beside the engine alone: throughput, lat
 
 bench-memory: $(VENV)/.dev ## resident memory of each engine over 10,000 requests of random lengths
 	$(BIN)/python benchmarks/memory.py
+
+findings: ## what other libraries do against expectation: each script installs and runs them (minutes, downloads)
+	@failed=; for script in findings/*.sh; do echo "== $$script"; bash $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "otherwise than stated:$$failed"; exit 1; }
 
 clean: ## remove the environments and caches
 	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
