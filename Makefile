@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs findings bench-peers bench-serve bench-memory clean
+.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs findings bench bench-peers bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,8 @@ format: $(VENV)/.dev ## put the code into its format
 
 docs: $(VENV)/.dev ## write docs/cli.md anew
 	$(BIN)/python docs/generate.py
+
+bench: bench-peers ## the same as bench-peers
 
 bench-peers: $(VENV)/.dev ## compare speed with other programs, each in an environment of its own (about 5 GB of packages)
 	$(BIN)/python benchmarks/compare.py $(OPTIONS)
