@@ -100,6 +100,7 @@ MODEL = '[models.a]\npath = "/a"\nadded = 2026-01-31\n'
     [
         ("format = 1\n[models.a\n", 2, "not valid TOML"),
         ("format = 2\n", 1, "upgrade yesrank"),
+        ("# The models that yesrank kn", 1, "cut short"),
         ("format = 1\n[model]\n", 2, "model is not known"),
         ("\nmodel = 3\n", 2, "model is not known"),
         (MODEL + 'devise = "GPU"\n', 4, "devise is not known; the keys are path, "),

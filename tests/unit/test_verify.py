@@ -12,7 +12,9 @@ from stand_ins import NoisyEngine
 from typer.testing import CliRunner
 
 from yesrank.cli.main import app
+from yesrank.convert import convert
 from yesrank.errors import ModelError, VerificationFailed
+from yesrank.models.builtin import checkpoint_folder as builtin_checkpoint
 from yesrank.prompt import TEMPLATES
 from yesrank.randomweights import write_random_checkpoint
 from yesrank.tokens import PromptEncoder
@@ -200,6 +202,11 @@ def test_without_a_source_the_one_in_the_manifest_is_looked_for(
     assert "--source" in str(caught.value.hint)
     shutil.copytree(checkpoint_folder, tmp_path / checkpoint_folder.name)
     assert verify(folder, prompts=1).source == tmp_path / checkpoint_folder.name
+
+
+def test_the_built_in_models_source_is_in_the_package(tmp_path: Path) -> None:
+    convert(builtin_checkpoint(), tmp_path / "b")
+    assert verify(tmp_path / "b", prompts=1).source == builtin_checkpoint()
 
 
 def test_another_tokenizer_is_noticed(

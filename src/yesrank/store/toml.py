@@ -51,6 +51,8 @@ def parse(text: str, path: Path) -> Contents:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ModelError(f"{path} is not valid TOML: {error}", _hint(path)) from error
+    if not data and text.strip():
+        raise _wrong(path, 1, "nothing follows the comment: the file was cut short")
     try:
         _check_top(data)
     except FieldError as error:

@@ -11,6 +11,7 @@ import numpy as np
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
+from yesrank.models.builtin import checkpoint_folder
 from yesrank.models.engines import engine_for, open_engine
 from yesrank.models.folder import ModelFolder, head_rows, open_model
 from yesrank.tokens import PromptEncoder
@@ -229,7 +230,11 @@ def _source(model: ModelFolder, source: Path | None) -> Path:
         return source
     if model.manifest is not None:
         named = Path(model.manifest.source)
-        for place in (named, model.path.parent / named.name):
+        own = checkpoint_folder()  # of the built-in model, which nobody has downloaded
+        places = [named, model.path.parent / named.name]
+        if named.name == own.name:
+            places.append(own)
+        for place in places:
             if place.is_dir() and place != model.path:
                 return place
         where = f"its source {named} is neither here nor beside it"

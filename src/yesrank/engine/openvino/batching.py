@@ -21,7 +21,7 @@ def filled(tokens: int) -> int:
     """To how many tokens a call is filled up: a sixteenth more at the most, 2 % on the average; eight at the least.
 
     A device compiles kernels for each number of tokens, which takes as long as some of them and a megabyte or two.
-    So 96 numbers occur up to 768, not all of them. There are steps of 16 from a power of two to the next, none larger
+    So 97 numbers occur up to 768, not all of them. There are steps of 16 from a power of two to the next, none larger
     than 32: that is what a block of the KV cache holds.
     """
     step = min(_LARGEST_STEP, max(1, (1 << tokens.bit_length() >> 1) // _STEPS))
