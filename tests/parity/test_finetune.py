@@ -261,7 +261,6 @@ LAYOUTS = {
     "sharded": lambda folder, tokenizer: checkpoint(folder, tokenizer, shards=3),
     "untied": lambda folder, tokenizer: checkpoint(folder, tokenizer, UNTIED),
     "tied, head stored": stored_with_head,
-    "bare": without_prefix,
 }
 
 
@@ -281,6 +280,16 @@ def test_other_layouts_of_checkpoints(layout: str, pairs: Path, tmp_path: Path, 
         expected = reference.score([(QUERY, text) for text in TEXTS]).logits
     assert logits(out) == pytest.approx(expected, abs=1e-3)
     assert np.abs(expected - logits(model)).max() > 0.5
+
+
+def test_a_decoder_without_its_head_is_refused_before_it_is_trained(
+    pairs: Path, tmp_path: Path, small_tokenizer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tensors are named as those of an embedding model, and no command would load what came of it."""
+    model = without_prefix(tmp_path / "model", small_tokenizer)
+    assert finetune(model, pairs, tmp_path / "out", "--full", "--steps", "3", "--dev", "0") != 0
+    assert "embedding model" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
