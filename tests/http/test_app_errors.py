@@ -90,7 +90,7 @@ def test_unknown_paths_and_methods(server: Server) -> None:
         assert answer.status_code == 404
         assert f"nothing at {path}" in answer.json()["message"]
         assert near in answer.json()["hint"]
-        wait_for(lambda path=path: re.search(rf"\bpath\W+{path}\b", server.log))
+        wait_for(lambda path=path: re.search(rf"\b(path|route)\W+{path}\b", server.log))
     long = server.client.get("/" + "x" * 2000 + "%0a%e2%80%ae").json()["message"]
     assert len(long) < 500
     assert "\u202e" not in server.log

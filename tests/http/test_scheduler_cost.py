@@ -12,6 +12,7 @@ from test_scheduler import Gate
 
 from yesrank import Reranker
 from yesrank.engine.openvino import paged
+from yesrank.engine.openvino.batching import filled
 from yesrank.serve.models.pool import ModelSpec, Pool
 from yesrank.serve.queue.limits import Limits
 from yesrank.serve.queue.queueing import Queue
@@ -45,7 +46,8 @@ def test_nothing_is_computed_twice_for_clients_with_prefixes_of_any_length(monke
 
     def counting(*arguments):
         made = inputs(*arguments)
-        tokens.append(len(made["input_ids"]))
+        tokens.append(sum(span.stop - span.start for span in arguments[1]))
+        assert len(made["input_ids"]) == filled(tokens[-1])
         return made
 
     async def main() -> None:
