@@ -62,7 +62,7 @@ findings: ## what other libraries do against expectation: each script installs a
 	test -z "$$failed" || { echo "otherwise than stated:$$failed"; exit 1; }
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) $(PARITY_VENV) $(MTEB_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PARITY_VENV) $(PUBLISHED_VENV) $(MTEB_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
