@@ -80,23 +80,25 @@ def test_a_document_that_must_not_be_cut(server: Server) -> None:
     assert server.rerank({**body, "truncate": True}).status_code == 200
 
 
-def test_unknown_paths_and_methods(server: Server) -> None:
-    for path, near in (
-        ("/nothing", "/v1/rerank"),
-        ("/v1/rerankk", "/v1/rerank"),
-        ("/v1/chat/completions", "/v1/rerank ranks"),
-    ):
-        answer = server.client.post(path, json=GOOD)
-        assert answer.status_code == 404
-        assert f"nothing at {path}" in answer.json()["message"]
-        assert near in answer.json()["hint"]
-        wait_for(lambda path=path: re.search(rf"\b(path|route)\W+{path}\b", server.log))
-    long = server.client.get("/" + "x" * 2000 + "%0a%e2%80%ae").json()["message"]
-    assert len(long) < 500
-    assert "\u202e" not in server.log
-    wrong = server.client.get("/v1/rerank")
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
-    assert "message" in wrong.json()
+def test_unknown_paths_and_methods() -> None:
+    with serving() as server:  # of its own: the log goes to the server that was started last
+        server.wait_ready()
+        for path, near in (
+            ("/nothing", "/v1/rerank"),
+            ("/v1/rerankk", "/v1/rerank"),
+            ("/v1/chat/completions", "/v1/rerank ranks"),
+        ):
+            answer = server.client.post(path, json=GOOD)
+            assert answer.status_code == 404
+            assert f"nothing at {path}" in answer.json()["message"]
+            assert near in answer.json()["hint"]
+            wait_for(lambda path=path: re.search(rf"\b(path|route)\W+{path}\b", server.log))
+        long = server.client.get("/" + "x" * 2000 + "%0a%e2%80%ae").json()["message"]
+        assert len(long) < 500
+        assert "\u202e" not in server.log
+        wrong = server.client.get("/v1/rerank")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+        assert "message" in wrong.json()
 
 
 @pytest.mark.parametrize(
