@@ -23,7 +23,7 @@ from yesrank.engine.openvino import weights
 from yesrank.errors import InputError
 from yesrank.types import FloatArray
 
-GROUP = 128  # channels that share a scale: half the drift of 1024, for a tenth of the speed
+GROUP = 128  # channels that share a scale: two thirds of the logit error of 1024 (0.6B, random weights), a tenth slower
 _PROPERTY = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 _LEVELS = 255
 _SMALLEST = 1e-12  # a row of zeros is divided by this
