@@ -2,6 +2,8 @@
 
 YesrankError                 message and, where there is one, the next step to take
 ├── InputError               a query, document or option of the caller (names the field)
+│   ├── EmptyInput           nothing in it
+│   └── TooLong              more tokens than the model, or the request itself, allows
 ├── ModelError               a model folder or checkpoint that cannot be used
 │   ├── ModelNotFound        nothing at that name or path
 │   ├── CheckpointError      truncated, corrupt, missing or wrong-shape tensors
@@ -40,6 +42,14 @@ class InputError(YesrankError):
     def __init__(self, field: str, message: str, hint: str | None = None) -> None:
         super().__init__(f"{field}: {message}", hint)
         self.field = field
+
+
+class EmptyInput(InputError):
+    """A text or list with nothing in it."""
+
+
+class TooLong(InputError):
+    """A text of more tokens than the model takes, or than the request allows."""
 
 
 class ModelError(YesrankError):

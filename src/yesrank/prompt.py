@@ -17,7 +17,7 @@ later removed), `onnx-card` the cards of the Transformers.js conversions.
 import re
 from dataclasses import dataclass
 
-from yesrank.errors import InputError
+from yesrank.errors import EmptyInput, InputError
 
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
@@ -109,4 +109,4 @@ def is_blank(text: str) -> bool:
 def check_not_blank(field: str, query: str) -> None:
     """Raises InputError for a query that asks nothing: the model would answer all the same."""
     if is_blank(query):
-        raise InputError(field, "is empty", "give the question")
+        raise EmptyInput(field, "is empty", "give the question")

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel
 
-from yesrank.errors import InputError, ModelError
+from yesrank.errors import InputError, ModelError, TooLong
 from yesrank.filekinds import in_place_of
 from yesrank.prompt import Frame, Template
 from yesrank.types import Ids, Prompt
@@ -74,13 +74,13 @@ class PromptEncoder:
         """One Prompt a document, in order, each at most max_length ids; only documents are cut.
 
         max_document_tokens: cut each document to so many of its own tokens as well.
-        Raises InputError where prefix, instruction, query and suffix alone leave no room for a document.
+        Raises TooLong where prefix, instruction, query and suffix alone leave no room for a document.
         """
         prefix = self._prefix(frame)
         suffix = self._control.encode(frame.suffix).ids
         room = max_length - len(prefix) - len(suffix)
         if room < 1:
-            raise InputError(
+            raise TooLong(
                 "query",
                 f"instruction and query take {len(prefix) + len(suffix)} tokens of max_length {max_length}, "
                 "which leaves no room for a document",
@@ -118,10 +118,10 @@ class PromptEncoder:
                 )
 
     def check_query(self, query: str, most: int) -> None:
-        """Raises InputError for a query of more than `most` tokens: it is never cut."""
+        """Raises TooLong for a query of more than `most` tokens: it is never cut."""
         count = len(self._encode_user([query])[0])
         if count > most:
-            raise InputError(
+            raise TooLong(
                 "query",
                 f"has {count} tokens, more than the {most} that the request allows",
                 "shorten it, or raise the limit",

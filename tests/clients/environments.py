@@ -93,29 +93,6 @@ def _run(*command: str) -> None:
 
 
 def _lock(name: str) -> None:
-    folder = HOME / name
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    mark = folder / "lock.sha256"
-    wanted = hashlib.sha256(lock_of(name).read_bytes() + sys.version.encode()).hexdigest()
-    if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
-        _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        _run(str(python), "-m", "pip", "install", *_PIP, "-r", str(lock_of(name)))
-        mark.write_text(wanted, encoding="utf-8")
-    return python
-
-
-_PIP = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--no-input")
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": ""}
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-
-
-def _lock(name: str) -> None:
     options = ("--universal", "--python-version", PYTHON, "--no-annotate", "--no-header", "--quiet")
     command = ("uv", "pip", "compile", *options, "-")
     wanted = "\n".join(ENVIRONMENTS[name])

@@ -28,16 +28,16 @@ GOOD = {"query": "q", "documents": ["a"]}
         (b'{"query": "q", "top_n": ' + b"9" * 5000 + b"}", 400, "number"),
         (b"[" * 200_000, 400, "nested"),
         (b'{"a":' * 100_000, 400, "nested"),
-        (b'{"documents": ["a"]}', 422, "query"),
-        (b'{"query": " \\n\\u200b", "documents": ["a"]}', 422, "query: is missing or empty"),
-        (b'{"text_1": ["q", " "], "text_2": ["a", "b"]}', 422, "query: is empty"),
-        (b'{"query": "q"}', 422, "documents"),
-        (b'{"query": "q", "documents": []}', 422, "documents"),
-        (b'{"query": "q", "documents": ["a", 3]}', 422, "documents[1]"),
-        (b'{"query": 3, "documents": ["a"]}', 422, "query"),
-        (b'{"query": "q", "documents": ["a"], "top_n": -1}', 422, "top_n"),
+        (b'{"documents": ["a"]}', 400, "query"),
+        (b'{"query": " \\n\\u200b", "documents": ["a"]}', 400, "query: is missing or empty"),
+        (b'{"text_1": ["q", " "], "text_2": ["a", "b"]}', 400, "query: is empty"),
+        (b'{"query": "q"}', 400, "documents"),
+        (b'{"query": "q", "documents": []}', 400, "documents"),
+        (b'{"query": "q", "documents": ["a", 3]}', 400, "documents[1]"),
+        (b'{"query": 3, "documents": ["a"]}', 400, "query"),
+        (b'{"query": "q", "documents": ["a"], "top_n": -1}', 400, "top_n"),
         (b'{"query": "q", "documents": ["a"], "model": "other"}', 404, "builtin"),
-        (b'{"text_1": ["q", "r"], "text_2": ["a", "b", "c"]}', 422, ""),
+        (b'{"text_1": ["q", "r"], "text_2": ["a", "b", "c"]}', 400, ""),
     ],
 )
 def test_bad_bodies(server: Server, raw: bytes, status: int, words: str) -> None:
@@ -64,9 +64,20 @@ def test_lone_surrogates_come_through(server: Server) -> None:
 
 def test_errors_for_tei_clients_are_strings(server: Server) -> None:
     answer = server.rerank({"query": "", "texts": ["a"]}, "/rerank")
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert isinstance(answer.json()["error"], str)
-    assert answer.json()["error_type"] == "Validation"
+    assert answer.json()["error_type"] == "Empty"
+
+
+def test_errors_before_the_body_is_read_are_strings_where_tei_clients_ask(server: Server) -> None:
+    broken = server.client.post("/rerank", content=b"{")
+    assert (broken.status_code, broken.json()["error_type"]) == (400, "Validation")
+    assert "JSON" in broken.json()["error"]
+    with serving(Settings(api_keys=("a-key-of-tests",))) as locked:
+        refused = locked.client.post("/rerank", json=GOOD)
+        assert refused.status_code == 401
+        assert "API key" in refused.json()["error"]
+        assert "API key" in locked.client.post("/v1/rerank", json=GOOD).json()["error"]["message"]
 
 
 def test_the_field_is_named_apart(server: Server) -> None:
@@ -76,7 +87,7 @@ def test_the_field_is_named_apart(server: Server) -> None:
 def test_a_document_that_must_not_be_cut(server: Server) -> None:
     body = {"query": "q", "documents": ["a", "word " * 9000], "truncate": False}
     answer = server.rerank(body)
-    assert (answer.status_code, answer.json()["field"]) == (422, "documents[1]")
+    assert (answer.status_code, answer.json()["field"]) == (400, "documents[1]")
     assert server.rerank({**body, "truncate": True}).status_code == 200
 
 

@@ -37,14 +37,14 @@ def test_everything_is_counted() -> None:
         server.wait_ready()
         assert server.rerank({"query": "q", "documents": ["a", "b", "a"]}).status_code == 200
         assert server.rerank({"query": "q", "texts": ["a"]}, "/rerank").status_code == 200
-        assert server.rerank({"query": "q"}).status_code == 422
+        assert server.rerank({"query": "q"}).status_code == 400
         page = server.client.get("/metrics")
         assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
         lines = [line for line in page.text.splitlines() if not line.startswith("#")]
         assert {re.split(r"[{ ]", line)[0] for line in lines} >= NAMES
         route = 'dialect="cohere-v1",route="/v1/rerank"'
         assert server.metric(f'yesrank_requests_total{{{route},status="200"}}') == 1
-        assert server.metric(f'yesrank_requests_total{{{route},status="422"}}') == 1
+        assert server.metric(f'yesrank_requests_total{{{route},status="400"}}') == 1
         assert server.metric('yesrank_requests_total{dialect="tei",route="/rerank",status="200"}') == 1
         assert server.metric('yesrank_errors_total{kind="InputError"}') == 1
         assert server.metric('yesrank_documents_total{model="builtin"}') == 4

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from yesrank.errors import InputError
 from yesrank.serve.dialects import DIALECTS, Dialect, recognise
+from yesrank.serve.dialects.base import Fault, Kind
 
 MARK = "☃"
 """Every string that a caller sends here contains it, and no message may."""
@@ -59,7 +60,7 @@ def holds(dialect: Dialect, body: Any) -> None:
     try:
         request = dialect.parse(body)
     except InputError as error:
-        told = dialect.error(422, error.message, error.field, error.hint, "id")
+        _, told = dialect.error(Fault(422, error.message, error.field, error.hint, "id", Kind.FIELD))
         assert MARK not in json.dumps(told, ensure_ascii=False, allow_nan=False)
         return
     assert request.dialect == dialect.name

@@ -14,6 +14,8 @@ from dialect_bodies import CASES, ERRORS, made
 
 from yesrank.errors import InputError
 from yesrank.serve.dialects import recognise
+from yesrank.serve.dialects.base import Fault
+from yesrank.serve.http.failures import kind_of, status_of
 
 FOLDER = Path(__file__).parent / "snapshots"
 UPDATE = bool(os.environ.get("YESRANK_UPDATE_SNAPSHOTS"))
@@ -48,9 +50,10 @@ def test_refusals(name: str) -> None:
     with pytest.raises(InputError) as caught:
         dialect.parse(body)
     error = caught.value
-    answer = dialect.error(422, error.message, error.field, error.hint, "rerank-7")
+    fault = Fault(status_of(error), error.message, error.field, error.hint, "rerank-7", kind=kind_of(error))
+    status, answer = dialect.error(fault)
     assert "secret" not in json.dumps(answer)
-    compare(f"refused-{name}", {"path": path, "dialect": dialect.name, "response": answer})
+    compare(f"refused-{name}", {"path": path, "dialect": dialect.name, "status": status, "response": answer})
 
 
 def test_no_snapshot_is_left_over() -> None:

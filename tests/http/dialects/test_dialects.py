@@ -10,6 +10,7 @@ from dialect_bodies import BASE, CITIES, MODEL, QUERY, made
 
 from yesrank.errors import InputError
 from yesrank.serve.dialects import DIALECTS, PREFIXES, names, recognise, refusal
+from yesrank.serve.dialects.base import Fault
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 
@@ -327,7 +328,7 @@ def test_a_body_that_fits_nothing_is_told_what_fits() -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_errors_say_the_same_under_every_name(name: str) -> None:
-    body = DIALECTS[name].error(404, "no model \ud83e", None, "try: list", None)
+    _, body = DIALECTS[name].error(Fault(404, "no model \ud83e", hint="try: list"))
     text = "no model \ufffd; try: list"
     assert body["message"] == body["detail"] == text
     assert text in (body["error"], body["error"]["message"] if isinstance(body["error"], dict) else "")
@@ -348,8 +349,8 @@ def test_errors_say_the_same_under_every_name(name: str) -> None:
     ],
 )
 def test_kinds_of_error(status: int, tei: str, openai: str) -> None:
-    assert DIALECTS["tei"].error(status, "no")["error_type"] == tei
-    assert DIALECTS["cohere-v2"].error(status, "no")["error"]["type"] == openai
+    assert DIALECTS["tei"].error(Fault(status, "no"))[1]["error_type"] == tei
+    assert DIALECTS["cohere-v2"].error(Fault(status, "no"))[1]["error"]["type"] == openai
 
 
 def test_embedding_routes_say_that_the_model_is_a_reranker() -> None:

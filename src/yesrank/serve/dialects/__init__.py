@@ -25,7 +25,7 @@ from yesrank.serve.dialects.vllm_score import VLLM_SCORE
 from yesrank.serve.dialects.voyage import VOYAGE
 from yesrank.serve.dialects.weaviate import PROPERTY, WEAVIATE
 
-__all__ = ["DIALECTS", "PREFIXES", "Dialect", "ErrorRenderer", "recognise", "refusal"]
+__all__ = ["DIALECTS", "PREFIXES", "Dialect", "ErrorRenderer", "recognise", "refusal", "unread"]
 
 DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
@@ -78,6 +78,7 @@ _BY_LAST_PART = {
     "text-rerank": DASHSCOPE,
 }
 _OPENROUTER = ["api", "v1", "rerank"]
+_VERSIONS = frozenset({"v1", "v2", "v3", "api"})
 
 
 def recognise(path: str, body: Mapping[str, Any] | Any, headers: Mapping[str, str] | None = None) -> Dialect:
@@ -91,6 +92,17 @@ def recognise(path: str, body: Mapping[str, Any] | Any, headers: Mapping[str, st
     if found is None and headers is not None and HEADER in headers:
         found = PINECONE
     return found or _by_body(fields) or _by_path(parts, fields)
+
+
+def unread(path: str, headers: Mapping[str, str] | None = None) -> Dialect:
+    """The dialect for errors that come before the body is read: a wrong key, a body that is no JSON.
+
+    On a bare /rerank that is TEI's, whose clients need `error` as a string, as vLLM sends it there for a wrong key.
+    """
+    found = recognise(path, {}, headers)
+    parts = [part for part in path.lower().split("/") if part]
+    bare = parts[-1:] == ["rerank"] and found is COHERE_V1 and _VERSIONS.isdisjoint(parts)
+    return TEI if bare else found
 
 
 def _asked_for(parts: list[str], fields: Mapping[str, Any]) -> Dialect | None:

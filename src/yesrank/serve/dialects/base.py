@@ -1,25 +1,44 @@
-"""What a dialect is: three pure functions and a name."""
+"""What a dialect is: a name and three pure functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any
 
 from yesrank.serve.requests import RerankRequest, RerankResult
 
 
-class ErrorRenderer(Protocol):
-    """Makes the body of an error. field: the field at fault; hint: the next step to take."""
+class Kind(StrEnum):
+    """What services answer with statuses and names of their own."""
 
-    def __call__(
-        self,
-        status: int,
-        message: str,
-        field: str | None = None,
-        hint: str | None = None,
-        request_id: str | None = None,
-    ) -> dict[str, Any]:
-        """The body, JSON-serialisable as it stands."""
-        ...
+    KEY = "key"  # missing or wrong
+    MODEL = "model"  # no such model
+    FIELD = "field"  # missing or wrong
+    EMPTY = "empty"  # a text or list with nothing in it
+    LONG = "long"  # more tokens than the model takes, or the request allows
+    LARGE = "large"  # more bytes, documents or characters than one request may have
+    BUSY = "busy"  # the queue is full
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong with a request.
+
+    status: the HTTP status where a dialect has none of its own for the kind. field: the one at fault; hint: the next
+    step to take.
+    """
+
+    status: int
+    message: str
+    field: str | None = None
+    hint: str | None = None
+    request_id: str | None = None
+    kind: Kind = Kind.OTHER
+
+
+ErrorRenderer = Callable[[Fault], tuple[int, dict[str, Any]]]
+"""What went wrong -> the status and the body, JSON-serialisable as it stands, as a dialect's clients read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +47,7 @@ class Dialect:
 
     name: short and from a fixed set (fit for a metric's label). parse: a decoded JSON body of any kind ->
     RerankRequest, or InputError. render: the request and the result of every document -> the body of the
-    response. error: what went wrong -> the body of the error, as this dialect's clients read it.
+    response. error: see ErrorRenderer.
     """
 
     name: str

@@ -99,12 +99,12 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return row
 
 
-def _dialect(variant: _Variant, error: ErrorRenderer = errorbodies.common) -> Dialect:
+def _dialect(variant: _Variant, error: ErrorRenderer = errorbodies.cohere) -> Dialect:
     return Dialect(variant.name, partial(_parse, variant), partial(_render, variant), error)
 
 
 COHERE_V1 = _dialect(_Variant("cohere-v1"))
 COHERE_V2 = _dialect(_Variant("cohere-v2", api_version="2"))
-JINA = _dialect(_Variant("jina", returns=True))
+JINA = _dialect(_Variant("jina", returns=True), errorbodies.common)
 INFINITY = _dialect(_Variant("infinity", bare=True))
 OPENROUTER = _dialect(_Variant("openrouter", returns=True, always=True), errorbodies.numbered)

@@ -9,15 +9,16 @@ from typing import Any
 from yesrank.errors import InputError
 from yesrank.serve.dialects import errorbodies, options, ranking, texts
 from yesrank.serve.dialects import fields as read
-from yesrank.serve.dialects.base import Dialect
+from yesrank.serve.dialects.base import Dialect, Fault, Kind
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "dashscope"
 _OWN = ("query", "documents", "top_n", "return_documents")
 _PARTS = ("input", "parameters")
-_CODES = {
+_CODES: Mapping[Kind | int, str] = {
     401: "InvalidApiKey",
     404: "ModelNotFound",
+    413: "BadRequest.TooLarge",
     429: "Throttling",
     503: "ServiceUnavailable",
     504: "RequestTimeOut",
@@ -77,17 +78,11 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return row
 
 
-def error(
-    status: int,
-    message: str,
-    field: str | None = None,
-    hint: str | None = None,
-    request_id: str | None = None,
-) -> dict[str, Any]:
-    """`code` is one of its own words, `message` the reason."""
-    code = _CODES.get(status, "InternalError" if status >= 500 else "InvalidParameter")
-    common = errorbodies.common(status, message, field, hint, request_id)
-    return {**common, "code": code, "request_id": request_id or ""}
+def _error(error: dict[str, Any], word: str, _status: int, fault: Fault) -> dict[str, Any]:
+    return {"error": error, "code": word, "request_id": fault.request_id or ""}
 
 
-DASHSCOPE = Dialect(NAME, parse, render, error)
+ERRORS = errorbodies.Errors(
+    errorbodies.BAD_REQUEST, errorbodies.with_code(_CODES, ("InvalidParameter", "InternalError"), _error)
+)
+DASHSCOPE = Dialect(NAME, parse, render, ERRORS)

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from yesrank.errors import InputError
 from yesrank.serve.dialects import errorbodies
-from yesrank.serve.dialects.base import Dialect
+from yesrank.serve.dialects.base import Dialect, Fault
 
 STATUS = 400
 MESSAGE = "this model is a reranker: it scores a query with documents and makes no embeddings"
@@ -23,4 +23,4 @@ TEI_EMBED = Dialect("tei-embed", refuse, refuse, errorbodies.tei)
 def refusal(path: str, request_id: str | None = None) -> tuple[int, dict[str, Any]]:
     """Status and body, whatever was sent: TEI's shape on /embed, OpenAI's on /embeddings."""
     dialect = TEI_EMBED if path.lower().rstrip("/").endswith("/embed") else OPENAI_EMBEDDINGS
-    return STATUS, dialect.error(STATUS, MESSAGE, "model", HINT, request_id)
+    return dialect.error(Fault(STATUS, MESSAGE, "model", HINT, request_id))

@@ -6,7 +6,7 @@ from typing import Any
 from yesrank.errors import InputError
 from yesrank.serve.dialects import errorbodies, options, ranking, texts
 from yesrank.serve.dialects import fields as read
-from yesrank.serve.dialects.base import Dialect
+from yesrank.serve.dialects.base import Dialect, Fault, Kind
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "pinecone"
@@ -14,7 +14,12 @@ HEADER = "x-pinecone-api-version"
 """Its clients send it; nothing in their bodies tells them from Cohere's."""
 _OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "parameters")
 _DOCUMENTS_A_UNIT = 100
-_CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+_CODES: Mapping[Kind | int, str] = {
+    401: "UNAUTHENTICATED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+}
 
 
 def parse(body: Any) -> RerankRequest:
@@ -56,17 +61,11 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return row
 
 
-def error(
-    status: int,
-    message: str,
-    field: str | None = None,
-    hint: str | None = None,
-    request_id: str | None = None,
-) -> dict[str, Any]:
-    """{error: {code, message}, status}."""
-    common = errorbodies.common(status, message, field, hint, request_id)
-    code = _CODES.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
-    return {**common, "error": {**common["error"], "code": code}, "status": status}
+def _error(error: dict[str, Any], word: str, status: int, _fault: Fault) -> dict[str, Any]:
+    return {"error": {**error, "code": word}, "status": status}
 
 
-PINECONE = Dialect(NAME, parse, render, error)
+ERRORS = errorbodies.Errors(
+    errorbodies.BAD_REQUEST, errorbodies.with_code(_CODES, ("INVALID_ARGUMENT", "INTERNAL"), _error)
+)
+PINECONE = Dialect(NAME, parse, render, ERRORS)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from yesrank.errors import InputError
+from yesrank.errors import EmptyInput, InputError
 from yesrank.prompt import is_blank
 from yesrank.serve.dialects.fields import Fields, clean, kind
 
@@ -22,7 +22,8 @@ def query(body: Fields, name: str = "query") -> str:
     if isinstance(value, Mapping):
         value = value.get("text")
     if value is None or (isinstance(value, str) and is_blank(value)):
-        raise InputError(name, "is missing or empty", "give the question as a string")
+        kind_of_error = InputError if value is None else EmptyInput
+        raise kind_of_error(name, "is missing or empty", "give the question as a string")
     if not isinstance(value, str):
         raise InputError(name, f"must be a string, not {kind(value)}")
     return clean(value)
@@ -41,7 +42,7 @@ def items(body: Fields, name: str) -> list[Any]:
     if not isinstance(values, list):
         raise InputError(name, f"must be a list, not {kind(values)}")
     if not values:
-        raise InputError(name, "is empty", "give at least one text")
+        raise EmptyInput(name, "is empty", "give at least one text")
     return values
 
 

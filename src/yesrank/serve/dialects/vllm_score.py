@@ -72,4 +72,4 @@ def _score(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return {**row, "truncated": True} if scored.truncated else row
 
 
-VLLM_SCORE = Dialect(NAME, parse, render, errorbodies.common)
+VLLM_SCORE = Dialect(NAME, parse, render, errorbodies.vllm)

@@ -4,7 +4,7 @@ from typing import Any
 
 from yesrank.serve.dialects import errorbodies, options, ranking, texts
 from yesrank.serve.dialects import fields as read
-from yesrank.serve.dialects.base import Dialect
+from yesrank.serve.dialects.base import Dialect, Kind
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "voyage"
@@ -46,4 +46,5 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
     return row
 
 
-VOYAGE = Dialect(NAME, parse, render, errorbodies.common)
+_STATUSES = {**errorbodies.BAD_REQUEST, Kind.MODEL: 400, Kind.LARGE: 400}
+VOYAGE = Dialect(NAME, parse, render, errorbodies.Errors(_STATUSES))

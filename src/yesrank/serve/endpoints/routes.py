@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from yesrank.serve import dialects
+from yesrank.serve.dialects.base import Fault
 from yesrank.serve.endpoints import docs, modelfiles, openapi, pages
 from yesrank.serve.http import page
 from yesrank.serve.http.middleware import local_path
@@ -167,7 +168,7 @@ async def ready(request: Request) -> Response:
         return JSONResponse({"status": "ready"})
     record = record_of(request)
     record.line.error = "NotReady"
-    made = record.dialect.error(503, problem, None, None, record.id)
+    _, made = record.dialect.error(Fault(503, problem, request_id=record.id))
     return JSONResponse({"status": "not ready", "reason": problem, **made}, 503, {"Retry-After": "1"})
 
 

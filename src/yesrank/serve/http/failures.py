@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from yesrank.errors import (
     DeadlineExceeded,
     Draining,
+    EmptyInput,
     EngineError,
     InputError,
     ModelError,
@@ -21,8 +21,10 @@ from yesrank.errors import (
     ModelUnavailable,
     QueueFull,
     ServerError,
+    TooLong,
     YesrankError,
 )
+from yesrank.serve.dialects.base import Fault, Kind
 from yesrank.serve.http.body import ClientGone, Refused
 from yesrank.serve.http.middleware import CLIENT_GONE, local_path
 from yesrank.serve.watch.logs import log_event
@@ -37,6 +39,13 @@ _STATUS: Mapping[type[YesrankError], int] = {
     ModelNotFound: 404,
     ModelError: 503,
     EngineError: 500,
+}
+_KINDS: Mapping[type, Kind] = {
+    TooLong: Kind.LONG,
+    EmptyInput: Kind.EMPTY,
+    InputError: Kind.FIELD,
+    ModelNotFound: Kind.MODEL,
+    QueueFull: Kind.BUSY,
 }
 _LONGEST_PATH = 200
 _PATHS = (
@@ -67,6 +76,13 @@ def status_of(error: YesrankError) -> int:
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
 
 
+def kind_of(error: YesrankError) -> Kind:
+    """What it is for a dialect."""
+    if isinstance(error, Refused):
+        return Kind.LARGE if error.status == 413 else Kind.OTHER
+    return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), Kind.OTHER)
+
+
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, YesrankError)
     status, record = status_of(error), record_of(request)
@@ -77,8 +93,8 @@ async def _ours(request: Request, error: Exception) -> Response:
         log_event("failed", id=record.id, kind=type(error).__name__, reason=message)
         message, hint = private or "the request failed; the server's log says why", None
     field = error.field if isinstance(error, InputError) else None
-    body = record.dialect.error(status, message, field, hint, record.id)
-    return JSONResponse(body, status, headers=_headers(error, status))
+    told, body = record.dialect.error(Fault(status, message, field, hint, record.id, kind_of(error)))
+    return JSONResponse(body, told, headers=_headers(error, status))
 
 
 def _private(error: YesrankError) -> str | None:
@@ -122,5 +138,5 @@ async def _starlette(request: Request, error: Exception) -> Response:
         hint = f"{_near(path)}the paths are listed at /docs"
     message = {404: f"there is nothing at {path}", 405: f"{path} does not take this method"}
     text = message.get(error.status_code, str(error.detail))
-    body: Any = record.dialect.error(error.status_code, text, None, hint, record.id)
-    return JSONResponse(body, error.status_code, headers=error.headers)
+    status, body = record.dialect.error(Fault(error.status_code, text, None, hint, record.id))
+    return JSONResponse(body, status, headers=error.headers)

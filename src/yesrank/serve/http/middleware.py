@@ -8,7 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yesrank.serve.dialects import recognise
+from yesrank.serve.dialects import unread
+from yesrank.serve.dialects.base import Fault, Kind
 from yesrank.serve.http.auth import OPEN_PATHS, Keys
 from yesrank.serve.http.hosts import Hosts, name_of
 from yesrank.serve.http.origins import Origins
@@ -52,7 +53,7 @@ class Frame:
         self._place(scope)
         headers = Headers(scope=scope)
         line = Line(_request_id(headers), str(scope["method"])[:16])
-        record = Record(line, recognise(local_path(scope), {}, headers))
+        record = Record(line, unread(local_path(scope), headers))
         scope.setdefault("state", {})["record"] = record
         try:
             await self._app(scope, receive, _stamped(send, record, last=_ambiguous(headers)))
@@ -184,4 +185,6 @@ def _unauthorised(record: Record) -> JSONResponse:
 
 
 def _error(record: Record, status: int, message: str, hint: str | None = None) -> JSONResponse:
-    return JSONResponse(record.dialect.error(status, message, None, hint, record.id), status)
+    kind = Kind.KEY if status == 401 else Kind.OTHER
+    told, body = record.dialect.error(Fault(status, message, None, hint, record.id, kind))
+    return JSONResponse(body, told)

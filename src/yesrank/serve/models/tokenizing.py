@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from itertools import groupby
 
-from yesrank.errors import InputError
+from yesrank.errors import InputError, TooLong
 from yesrank.serve.models.handle import Scorer
 from yesrank.serve.requests import RerankRequest
 from yesrank.types import Prompt
@@ -77,7 +77,7 @@ def _limits(request: RerankRequest) -> dict[str, int]:
 def _check_whole(prompts: list[Prompt], begin: int) -> None:
     for index, prompt in enumerate(prompts, begin):
         if prompt.truncated:
-            raise InputError(
+            raise TooLong(
                 f"documents[{index}]",
                 "is longer than the model or the request's limit takes, and truncation is switched off",
                 "shorten the document, or allow truncation",
