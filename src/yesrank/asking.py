@@ -15,7 +15,7 @@ from typing import Any
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
-from yesrank.qwen3 import read_config
+from yesrank.qwen3 import is_classifier, read_config
 from yesrank.templates import own_template, template_of
 
 FILES = (
@@ -54,13 +54,13 @@ def asking_of(folder: Path, template: str | Path | None = None) -> Asking:
     refuse_embeddings(folder)
     modules = _modules(folder)
     score = next((path for kind, path in modules if kind == "LogitScore"), None)
-    answers = None if score is None else _answers(folder / score / "config.json")
+    answers = _labels(folder) if score is None else _answers(folder / score / "config.json")
     text = _chat_template(folder)
     writes_pairs = text is not None and set(_ROLE.findall(text)) == {"query", "document"}
     if template is not None:
         return Asking(template_of(template), None, answers, _origin(modules, template=False))
     if not modules and not writes_pairs:
-        return Asking()
+        return Asking(answers=answers)
     if text is None or not _takes_messages(folder):
         raise UnsupportedModel(
             f"{folder}: sentence-transformers asks this model without a template, query and document in one piece",
@@ -113,12 +113,37 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
         raise CheckpointError(f"{path} is no list of modules: {error}", "download it again") from error
     kinds = [kind.rpartition(".")[2] for kind, _ in modules]
     own = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.")]
-    if "Pooling" not in kinds and (own or kinds != ["Transformer", "LogitScore"]):
+    followed = ["Transformer"] if is_classifier(read_config(folder)) else ["Transformer", "LogitScore"]
+    if "Pooling" not in kinds and (own or kinds != followed):
         raise UnsupportedModel(
             f"{path} runs {', '.join(own or kinds)}, which yesrank does not follow",
-            "it follows what CrossEncoder makes of a Qwen3ForCausalLM: Transformer, then LogitScore",
+            "it follows what CrossEncoder makes of a Qwen3ForCausalLM, Transformer and LogitScore, or of a classifier",
         )
     return [(kind, place) for kind, (_, place) in zip(kinds, modules, strict=True)]
+
+
+_NAMES = (("yes", "no"), ("true", "false"), ("relevant", "irrelevant"), ("positive", "negative"))
+
+
+def _labels(folder: Path) -> tuple[int, int] | None:
+    """Of a classifier, the rows of yes and no in its head (see qwen3.LABELS); None of a language model.
+
+    The second of two labels is the positive one, unless their names say otherwise.
+    """
+    config = read_config(folder)
+    if not is_classifier(config):
+        return None
+    named = config.get("id2label")
+    names = [str(name).lower() for _, name in sorted(named.items())] if isinstance(named, dict) else []
+    if len(names) < 2 or names == ["label_0", "label_1"]:
+        return 1, 0
+    for yes, no in _NAMES:
+        if sorted(names) == sorted((yes, no)):
+            return names.index(yes), names.index(no)
+    raise UnsupportedModel(
+        f"config.json names the labels {', '.join(names)}: which of them means that a document answers the query?",
+        'write it into config.json, such as "id2label": {"0": "no", "1": "yes"}',
+    )
 
 
 def _answers(path: Path) -> tuple[int, int]:
@@ -245,9 +270,8 @@ def _render(folder: Path, text: str, messages: list[dict[str, Any]], values: dic
 
 
 def _origin(modules: list[tuple[str, str]], *, template: bool) -> str:
-    parts = ["answers (LogitScore)"] * bool(modules) + [
-        "template and instruction (its chat template)"
-    ] * template
+    scored = any(kind == "LogitScore" for kind, _ in modules)
+    parts = ["answers (LogitScore)"] * scored + ["template and instruction (its chat template)"] * template
     return f"{' and '.join(parts)} are those that sentence-transformers saved with it" if parts else ""
 
 

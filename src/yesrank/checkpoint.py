@@ -1,24 +1,19 @@
-"""A published checkpoint on disk: one or several safetensors files, read one tensor at a time."""
+"""A published checkpoint on disk: its tensors by their transformers names, read one at a time."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import ml_dtypes  # noqa: F401  registers bfloat16 with numpy, which safetensors looks up by name
 import numpy as np
-import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
 from yesrank import qwen3, rope
-from yesrank.errors import CheckpointError
-from yesrank.filekinds import in_place_of
+from yesrank.errors import CheckpointError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
+from yesrank.sources.base import FLOATS, Tensor, Tensors
+from yesrank.sources.files import SafetensorsFiles
+from yesrank.sources.labels import WithoutNo
 from yesrank.tensorplaces import INDEX, SINGLE, full_names, refuse_what_is_no_checkpoint, weight_files
 from yesrank.types import FloatArray
 
-Tensor = npt.NDArray[Any]
-
-_DTYPES = ("BF16", "F16", "F32")
 _QUANTISED = (".qweight", ".qzeros", ".weight_packed")  # of GPTQ, AWQ and compressed-tensors
 _AGAIN = "download the file again"
 _ROWS = 4096  # of two matrices that are compared, at a time
@@ -30,7 +25,8 @@ class Checkpoint:
     Opening reads headers only and checks every name, shape and dtype, and that no file is cut short. Tensors
     are memory-mapped: reading one costs its own size and nothing more. Which files and names count: see tensorplaces.
     Where config.json ties the output embedding to the input's and both are there, they are compared, and are not tied
-    where they differ: `config` says what holds. notes: what is not as it seems, for a person to read.
+    where they differ: `config` says what holds. The head of a classifier stands for the output embedding, with two
+    rows. notes: what is not as it seems, for a person to read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,34 +36,34 @@ class Checkpoint:
         self.config = Qwen3Config.from_folder(folder)
         forgotten = rope.forgotten_theta(qwen3.read_config(folder))
         self.notes: tuple[str, ...] = (forgotten,) if forgotten else ()
-        self._files: dict[str, Any] = {}
+        self._stored: Tensors = SafetensorsFiles(folder, weight_files(folder))
         self._place = self._locate()
+        if self.config.labels:
+            self._settle_labels()
         self._check_shapes()
         self._settle_head()
 
     @property
     def is_bare(self) -> bool:
         """Whether it was saved from the decoder alone, as embedding models are: without an output embedding."""
-        stored = self._place[qwen3.EMBEDDING][1]
-        return not stored.endswith((qwen3.EMBEDDING, qwen3.HEAD)) and qwen3.HEAD not in self._place
+        stored = self._place[qwen3.EMBEDDING]
+        heads = (qwen3.HEAD, qwen3.SCORE)
+        return not stored.endswith((qwen3.EMBEDDING, *heads)) and not any(
+            each in self._place for each in heads
+        )
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The safetensors files, in the order in which they are first needed."""
-        return tuple(self.folder / name for name in dict.fromkeys(file for file, _ in self._place.values()))
+        """The files of the tensors."""
+        return self._stored.files
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor, from the header."""
-        return tuple(self._slice(name).get_shape())
+        return self._stored.shape(self._place[name])
 
     def tensor(self, name: str) -> Tensor:
         """A tensor in the checkpoint's own dtype (bfloat16, float16 or float32)."""
-        file, stored = self._place[name]
-        try:
-            array: Tensor = self._open(file).get_tensor(stored)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{self.folder / file}: {name} cannot be read: {error}", _AGAIN) from error
-        return array
+        return self._stored.tensor(self._place[name])
 
     def float32(self, name: str) -> FloatArray:
         """A tensor widened to float32. Raises CheckpointError where it holds NaN or infinity."""
@@ -78,55 +74,39 @@ class Checkpoint:
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
         """Rows start to stop of a tensor in the checkpoint's own dtype. May be called from several threads."""
-        try:
-            block: Tensor = self._slice(name)[start:stop]
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{self.folder}: {name} cannot be read: {error}", _AGAIN) from error
-        return block
+        return self._stored.rows(self._place[name], start, stop)
 
     def release(self) -> None:
         """Unmaps the files, whose pages count as this process's memory; the next read maps them again."""
-        self._files.clear()
+        self._stored.release()
 
     def output_rows(self, ids: list[int]) -> FloatArray:
         """Rows of the output embedding: float32 [len(ids), D]."""
-        rows = self._slice(qwen3.head_tensor(self.config))
-        return np.concatenate([rows[i : i + 1].astype(np.float32) for i in ids])
+        head = qwen3.head_tensor(self.config)
+        return np.concatenate([self.rows(head, i, i + 1).astype(np.float32) for i in ids])
 
-    def _slice(self, name: str) -> Any:
-        file, stored = self._place[name]
-        return self._open(file).get_slice(stored)
-
-    def _open(self, file: str) -> Any:
-        if file not in self._files:
-            path = self.folder / file
-            try:
-                self._files[file] = safe_open(path, framework="np")
-            except FileNotFoundError:
-                raise CheckpointError(f"{path} is missing", f"download {file} into {self.folder}") from None
-            except (SafetensorError, OSError) as error:
-                if found := in_place_of(path):
-                    raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
-                raise CheckpointError(f"{path} is truncated or corrupt: {error}", _AGAIN) from error
-        return self._files[file]
-
-    def _locate(self) -> dict[str, tuple[str, str]]:
-        """Full tensor name -> (file, name in that file)."""
-        stored: dict[str, str] = {}
-        for file in weight_files(self.folder):
-            for name in self._open(file).keys():  # noqa: SIM118  no dict
-                if name in stored:
-                    raise CheckpointError(
-                        f"{name} is in {stored[name]} and in {file}", "save the checkpoint anew"
-                    )
-                stored[name] = file
-        if SINGLE in stored.values() and (self.folder / INDEX).exists():
+    def _locate(self) -> dict[str, str]:
+        """Full tensor name -> name that it is stored under."""
+        if self._stored.files == (self.folder / SINGLE,) and (self.folder / INDEX).exists():
             self._note(f"{INDEX} is left over from another save: {SINGLE} goes first, as in transformers")
-        names = full_names(stored, {*qwen3.tensors(self.config), qwen3.HEAD})
-        place = {full: (stored[name], name) for full, name in names.items()}
+        wanted = {*qwen3.tensors(self.config), qwen3.HEAD}
+        place = full_names(self._stored.names(), wanted)
         if self.config.tie_word_embeddings and qwen3.HEAD in place:
             place.setdefault(qwen3.EMBEDDING, place[qwen3.HEAD])  # of two that are one, one is stored
         return place
+
+    def _settle_labels(self) -> None:
+        """Makes two rows of a classifier's head. Raises UnsupportedModel for one with more labels."""
+        if qwen3.SCORE not in self._place:
+            return  # told with what else is missing
+        labels = self.shape(qwen3.SCORE)[0]
+        if labels > qwen3.LABELS:
+            raise UnsupportedModel(
+                f"{self.folder} sorts into {labels} classes; a reranker has one label, or two",
+                "take a model that was trained to rank",
+            )
+        if labels == 1:
+            self._stored = WithoutNo(self._stored, self._place[qwen3.SCORE])
 
     def _settle_head(self) -> None:
         """Keeps the two embeddings tied only where they are the same."""
@@ -165,6 +145,6 @@ class Checkpoint:
                     f"{name} has shape {list(self.shape(name))}, config.json calls for {list(shape)}",
                     "config.json and weights are of different models: download both again",
                 )
-            dtype = self._slice(name).get_dtype()
-            if dtype not in _DTYPES:
+            dtype = self._stored.dtype(self._place[name])
+            if dtype not in FLOATS:
                 raise qwen3.quantised_already(dtype)

@@ -17,6 +17,11 @@ from yesrank.rope import Yarn
 EMBEDDING = "model.embed_tokens.weight"
 FINAL_NORM = "model.norm.weight"
 HEAD = "lm_head.weight"
+SCORE = "score.weight"
+"""The head of a classifier (Qwen3ForSequenceClassification), in the place of the output embedding."""
+LABELS = 2
+"""Rows of such a head, that of no and that of yes; one with a single label gets a row of zeros for no."""
+CLASSIFIER = "Qwen3ForSequenceClassification"
 LONGEST = 32768
 """The longest prompt in tokens that the model card vouches for, without RoPE scaling."""
 
@@ -37,6 +42,13 @@ class Qwen3Config:
     rope_theta: float
     tie_word_embeddings: bool
     yarn: Yarn | None = None
+    labels: int = 0
+    """Rows of the head of a classifier; 0 for a language model."""
+
+    @property
+    def outputs(self) -> int:
+        """How many answers there are to choose from: rows of the head."""
+        return self.labels or self.vocab_size
 
     @property
     def positions(self) -> int:
@@ -55,6 +67,7 @@ class Qwen3Config:
         try:
             heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
             theta, yarn = rope.read(config)
+            labels = LABELS if is_classifier(config) else 0
             return cls(
                 hidden_size=hidden,
                 intermediate_size=int(config["intermediate_size"]),
@@ -66,8 +79,9 @@ class Qwen3Config:
                 max_position_embeddings=int(config["max_position_embeddings"]),
                 rms_norm_eps=float(config.get("rms_norm_eps", 1e-6)),
                 rope_theta=theta,
-                tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
+                tie_word_embeddings=not labels and bool(config.get("tie_word_embeddings", False)),
                 yarn=yarn,
+                labels=labels,
             )
         except KeyError as error:
             raise CheckpointError(
@@ -80,6 +94,11 @@ class Qwen3Config:
     def from_folder(cls, folder: Path) -> "Qwen3Config":
         """Reads folder/config.json. Raises CheckpointError where it is missing or not JSON."""
         return cls.from_dict(read_config(folder))
+
+
+def is_classifier(config: dict[str, Any]) -> bool:
+    """Whether a config.json is of a model that ends in labels instead of a vocabulary."""
+    return CLASSIFIER in (config.get("architectures") or ())
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -126,19 +145,20 @@ def layer_name(layer: int, name: str) -> str:
 
 
 def tensors(config: Qwen3Config) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a causal language model by full name, in the order of the computation."""
-    table = (config.vocab_size, config.hidden_size)
-    result: dict[str, tuple[int, ...]] = {EMBEDDING: table}
+    """Every tensor by full name, in the order of the computation."""
+    result: dict[str, tuple[int, ...]] = {EMBEDDING: (config.vocab_size, config.hidden_size)}
     for layer in range(config.num_hidden_layers):
         result |= {layer_name(layer, name): shape for name, shape in layer_tensors(config).items()}
     result[FINAL_NORM] = (config.hidden_size,)
     if not config.tie_word_embeddings:
-        result[HEAD] = table
+        result[head_tensor(config)] = (config.outputs, config.hidden_size)
     return result
 
 
 def head_tensor(config: Qwen3Config) -> str:
     """The tensor that holds the output embedding: the input embedding itself where the two are tied."""
+    if config.labels:
+        return SCORE
     return EMBEDDING if config.tie_word_embeddings else HEAD
 
 
@@ -155,7 +175,7 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
             "where it is a plain Qwen3 all the same, take auto_map out of config.json",
         )
     for name in config.get("architectures") or ():
-        if name not in ("Qwen3ForCausalLM", "Qwen3Model"):
+        if name not in ("Qwen3ForCausalLM", "Qwen3Model", CLASSIFIER):
             raise UnsupportedModel(
                 f"config.json is of a {name}; yesrank reads the original language model (Qwen3ForCausalLM)",
                 "download the checkpoint that it was made from, for example Qwen/Qwen3-Reranker-0.6B",

@@ -115,9 +115,9 @@ def write_random_checkpoint(
 
 def config_json(config: Qwen3Config) -> dict[str, Any]:
     """The content of a config.json for that configuration, as transformers writes it."""
-    numbers = {key: value for key, value in asdict(config).items() if key != "yarn"}
+    numbers = {key: value for key, value in asdict(config).items() if key not in ("yarn", "labels")}
     return {
-        "architectures": ["Qwen3ForCausalLM"],
+        "architectures": [qwen3.CLASSIFIER if config.labels else "Qwen3ForCausalLM"],
         "model_type": "qwen3",
         "hidden_act": "silu",
         "attention_bias": False,

@@ -97,6 +97,23 @@ def test_rope_is_heard_as_transformers_hears_it(changes: dict[str, Any], folder:
     assert ours(folder) == pytest.approx(of_model(load(folder)), abs=1e-3)
 
 
+@pytest.mark.parametrize("labels", [1, 2])
+def test_a_classifier_scores_as_in_transformers(labels: int, folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=labels, dtype=torch.float32, attn_implementation="eager"
+    )
+    with torch.no_grad():
+        model.score.weight.normal_(std=0.3)
+        model.save_pretrained(tmp_path / "classifier")
+        logits = model(input_ids=torch.tensor([IDS])).logits[0]
+    expected = float(logits[-1] - (logits[0] if labels == 2 else 0))
+    engine = ReferenceEngine(Checkpoint(tmp_path / "classifier"))
+    found = head.logits(engine.encode([Prompt.of(IDS)]), engine.output_rows([1, 0]))
+    assert found[0] == pytest.approx(expected, abs=1e-3)
+
+
 def renamed(change: Callable[[str], str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda tensors: {change(name): tensor for name, tensor in tensors.items()}
 

@@ -207,7 +207,7 @@ def test_broken_config(text: str, folder: Path) -> None:
         {"use_sliding_window": True},
         {"quantization_config": {"bits": 4}},
         {"hidden_act": "gelu"},
-        {"architectures": ["Qwen3ForSequenceClassification"]},
+        {"architectures": ["Qwen3ForTokenClassification"]},
         {"rope_scaling": {"rope_type": "dynamic", "factor": 4}},
     ],
 )

@@ -15,6 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "rope",
         "qwen3",
         "tensorplaces",
+        "sources",
         "checkpoint",
         "manifest",
         "claims",
@@ -34,7 +35,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 BESIDE = {
     "qwen3": {"rope"},
-    "checkpoint": {"qwen3", "rope", "tensorplaces"},
+    "sources": {"tensorplaces"},
+    "checkpoint": {"qwen3", "rope", "sources", "tensorplaces"},
     "templates": {"prompt"},
     "asking": {"qwen3", "checkpoint", "prompt", "templates"},
     "manifest": {"qwen3", "prompt"},

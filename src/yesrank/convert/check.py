@@ -73,6 +73,8 @@ def _stored_row(
     values = _data(constants, name)
     if kind == "bf16":
         return widen(values[row].view(ml_dtypes.bfloat16)), np.abs(source) * 2.0**-8 + _BF16_STEP
+    if kind == "f32":
+        return widen(values[row]), 0.0
     if kind == "f16":
         return widen(values[row]), np.abs(source) * _F16_ROUNDING + _F16_STEP
     scale = widen(_data(constants, f"{name}/scale")[row])

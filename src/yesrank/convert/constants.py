@@ -3,7 +3,7 @@
     u8   Convert f16 -> Subtract(Convert f16 zero point) -> Multiply(f16 scale) -> Convert f32
     i8   Convert f16 ->                                     Multiply(f16 scale) -> Convert f32
     u4   as u8 over [O, G, S], then Reshape to [O, I] before the last Convert
-    bf16, f16   Convert f32
+    bf16, f16, f32   Convert f32
 
 Constants own a copy of their array, since OpenVINO would not keep the array itself alive.
 """
@@ -19,6 +19,7 @@ from yesrank.types import FloatArray
 _TYPES = {
     "bf16": ov.Type.bf16,
     "f16": ov.Type.f16,
+    "f32": ov.Type.f32,
     "u8": ov.Type.u8,
     "i8": ov.Type.i8,
     "u4": ov.Type.u4,

@@ -6,11 +6,11 @@ bits as before.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from yesrank.checkpoint import Checkpoint, Tensor
+from yesrank.checkpoint import Checkpoint
+from yesrank.sources.base import Tensor
 from yesrank.types import FloatArray
 
 
@@ -32,9 +32,10 @@ Smooth = Callable[[Checkpoint], Factors]
 class Folded(Checkpoint):
     """A Checkpoint whose tensors come with the factors in them, those that have some in float32."""
 
-    def __init__(self, folder: Path, factors: Factors) -> None:
-        """Raises as Checkpoint."""
-        super().__init__(folder)
+    def __init__(self, checkpoint: Checkpoint, factors: Factors) -> None:
+        self.__dict__.update(
+            checkpoint.__dict__
+        )  # the same open files: how they were opened is not known here
         self._factors = factors
 
     def tensor(self, name: str) -> Tensor:

@@ -118,7 +118,7 @@ def answer_ids(checkpoint: Checkpoint, asked: Asking) -> dict[str, int]:
         encoder.check_template(asked.template)
     ids = asked.answers or (encoder.answer_id("yes"), encoder.answer_id("no"))
     answers = dict(zip(("yes", "no"), ids, strict=True))
-    if max(answers.values()) >= checkpoint.config.vocab_size:
+    if max(answers.values()) >= checkpoint.config.outputs:
         raise CheckpointError(
             f"{checkpoint.folder}: tokenizer.json has more tokens than the model ({checkpoint.config.vocab_size})",
             "tokenizer.json and weights are of different models: download both again",

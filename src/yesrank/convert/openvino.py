@@ -5,7 +5,7 @@ optimum-intel, OpenVINO GenAI and the plugins' fusions (RMS, RoPE, attention wit
 treat the two alike:
 
     input_ids, attention_mask, position_ids  i64 [B, L], [B, past + L], [B, L];  beam_idx  i32 [B]
-    logits  f32 [B, L, V]
+    logits  f32 [B, L, V], of a classifier [B, L, 2]
     past_key_values.N.keypresent.N.key / .valuepresent.N.value  f32 [B, kv_heads, past, head_dim]
 """
 
@@ -54,7 +54,7 @@ class _Builder:
         config = self._config
         # The two largest matrices come first, while little else is in memory.
         table = self._weight(qwen3.EMBEDDING)
-        head = table if config.tie_word_embeddings else self._weight(qwen3.HEAD)
+        head = table if config.tie_word_embeddings else self._weight(qwen3.head_tensor(config))
         x = ops.gather(table, ops.convert(self._ids, "i32"), _int(0, np.int32))
         for layer in range(config.num_hidden_layers):
             x = self._layer(x, layer)

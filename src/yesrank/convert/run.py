@@ -72,7 +72,7 @@ def convert(
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
         if smooth is not None:
-            checkpoint = Folded(source, smooth(checkpoint))
+            checkpoint = Folded(checkpoint, smooth(checkpoint))
         _write_model(folder, checkpoint, weights, meter)
         copy_files(checkpoint, folder)
         write_head(folder, checkpoint, answers)

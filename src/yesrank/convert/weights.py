@@ -30,12 +30,15 @@ KINDS = ("int8", "bf16", "f16", "int8-sym", "int4")
 
 _BLOCK = 1 << 18  # elements at a time: 1 MiB in float32, which stays in a core's cache
 _F16_MAX = 65504
+_FLOATS = {"bf16": np.uint16, "f16": np.float16, "f32": np.float32}
 
 
 def stored_kind(weights: str, name: str, width: int) -> str:
-    """bf16, f16, u8, i8 or u4: how the matrix `name` with rows of that width is stored."""
+    """bf16, f16, u8, i8, u4, or f32 (a classifier's two rows): how the matrix `name` of that width is stored."""
     if weights not in KINDS:
         raise InputError("weights", f"{weights!r} is not known", f"use one of: {', '.join(KINDS)}")
+    if name == qwen3.SCORE:
+        return "f32"
     if weights == "int4":
         keep = name in (qwen3.EMBEDDING, qwen3.HEAD) or group_size(width) is None
         return "u8" if keep else "u4"
@@ -56,7 +59,9 @@ def stored_bytes(weights: str, name: str, shape: tuple[int, ...]) -> int:
     if kind == "u4":
         groups = rows * (width // (group_size(width) or width))
         return rows * width // 2 + groups * 2 + (groups + 1) // 2
-    return {"u8": rows * (width + 3), "i8": rows * (width + 2)}.get(kind, rows * width * 2)
+    return {"u8": rows * (width + 3), "i8": rows * (width + 2), "f32": rows * width * 4}.get(
+        kind, rows * width * 2
+    )
 
 
 class Packer:
@@ -113,10 +118,8 @@ def _allocate(kind: str, rows: int, width: int) -> Packed:
             np.empty((rows, groups, 1), np.float16),
             np.empty((rows, groups, 1), np.uint8),
         )
-    if kind in ("bf16", "f16"):
-        return Packed(
-            kind, (rows, width), np.empty((rows, width), np.uint16 if kind == "bf16" else np.float16)
-        )
+    if kind in _FLOATS:
+        return Packed(kind, (rows, width), np.empty((rows, width), _FLOATS[kind]))
     values = np.empty((rows, width), np.uint8 if kind == "u8" else np.int8)
     zero_point = np.empty((rows, 1), np.uint8) if kind == "u8" else None
     return Packed(kind, (rows, width), values, np.empty((rows, 1), np.float16), zero_point)
@@ -126,6 +129,8 @@ def _write(name: str, packed: Packed, where: slice, source: Array) -> None:
     """Packs the rows `where` of a matrix."""
     if packed.kind == "bf16":
         packed.values[where] = to_bf16_bits(source)
+    elif packed.kind == "f32":
+        packed.values[where] = widen(source)
     elif packed.kind == "f16":
         _write_f16(name, packed.values[where], source)
     elif packed.kind == "i8":

@@ -128,6 +128,11 @@ def _head_rows(folder: Path, tied: bool, answers: Sequence[int]) -> np.ndarray:
         with safe_open(file, framework="np") as opened:
             for name in opened.keys():  # noqa: SIM118  no dict
                 part = name.rpartition("weight")[0].rpartition(".")[0].rpartition(".")[2]
+                if part == "score":
+                    rows = opened.get_tensor(name).astype(np.float32)
+                    return (
+                        rows[list(answers)] if len(rows) > 1 else np.stack([rows[0], np.zeros_like(rows[0])])
+                    )
                 if part in ("lm_head", "embed_tokens"):
                     rows = opened.get_slice(name)
                     tensors[part] = np.concatenate([rows[i : i + 1].astype(np.float32) for i in answers])

@@ -74,7 +74,7 @@ def test_the_function_is_the_same_to_the_last_bit(planted: Path) -> None:
     checkpoint = Checkpoint(planted)
     found = smoothing(checkpoint)
     assert len(found.factors.rows) >= CONFIG.num_hidden_layers * 4
-    folded = ReferenceEngine(Folded(planted, found.factors))
+    folded = ReferenceEngine(Folded(checkpoint, found.factors))
     assert np.array_equal(folded.encode(PROMPTS), ReferenceEngine(checkpoint).encode(PROMPTS))
 
 

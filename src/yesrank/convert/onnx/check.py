@@ -44,7 +44,7 @@ def _check_tensors(
 ) -> None:
     config = checkpoint.config
     for name, shape in qwen3.tensors(config).items():
-        if name == qwen3.HEAD and answers is not None:
+        if name in (qwen3.HEAD, qwen3.SCORE) and answers is not None:
             continue
         if len(shape) == 1:
             kept = "float16" if variant.half and name != qwen3.FINAL_NORM else "float32"

@@ -52,11 +52,15 @@ def run(
     if smooth is not None:
         _check_smooth(wanted)
     checkpoint = Checkpoint(source)
+    if head == "full" and checkpoint.config.labels:
+        raise InputError(
+            "head", f"{source} is a classifier: it has no logits of a vocabulary", "leave --head out"
+        )
     asked = asking_of_checkpoint(checkpoint, template)
     answers = answer_ids(checkpoint, asked)
     if smooth is not None:
         refuse_existing(target)  # before the long part
-        checkpoint = Folded(source, smooth(checkpoint))
+        checkpoint = Folded(checkpoint, smooth(checkpoint))
     rows = [answers["no"], answers["yes"]] if head == "yesno" else None
     with Packer(checkpoint) as packer:
         graphs = {variant: build(checkpoint, packer, variant, rows) for variant in wanted}
