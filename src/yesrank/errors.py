@@ -11,6 +11,7 @@ YesrankError                 message and, where there is one, the next step to t
 │   └── NoMemory             a model that does not fit into the memory that is free
 ├── ConversionError          a conversion that could not be finished (nothing is left behind)
 │   └── NoSpace              not enough free disk, found out before anything is written
+├── JobError                 a batch job that could not be finished, or must not go on (what is done is kept)
 ├── EngineError              an engine that cannot be started, a run that failed
 │   └── DeviceMissing        a device that is not on this machine (names it)
 ├── ServerError              a request that the server cannot answer now (says when to try again)
@@ -78,6 +79,10 @@ class ConversionError(YesrankError):
 
 class NoSpace(ConversionError):
     """Not enough free disk for the output."""
+
+
+class JobError(YesrankError):
+    """A batch job that could not be finished, or that must not go on as it is asked to; what is done is kept."""
 
 
 class EngineError(YesrankError):

@@ -189,7 +189,7 @@ def test_progress_in_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         report(100)
     said = capsys.readouterr().err
     assert "tiny: 400 of 1000 pairs are known from before" in said
-    assert "tiny: 500 of 1000 pairs, about 50 s left" in said
+    assert "tiny: 500 of 1000 pairs, 10 pairs/s, about 50 s left" in said
 
 
 def test_missing_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

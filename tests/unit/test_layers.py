@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("verify", "store"),
     ("evaluate", "smooth"),
-    ("bench", "serve", "integrations"),
+    ("bench", "serve", "integrations", "jobs"),
     ("cli",),
     ("__main__",),
 )

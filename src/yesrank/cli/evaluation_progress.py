@@ -40,8 +40,11 @@ class _Lines:
                 output.note(f"{self._label}: {self._known} of {self._total} pairs are known from before")
         elif now - self._said >= SECONDS_BETWEEN_LINES:
             self._said = now
-            left = (now - self._began) / (self._done - self._known) * (self._total - self._done)
-            output.note(f"{self._label}: {self._done} of {self._total} pairs, about {_duration(left)} left")
+            rate = (self._done - self._known) / (now - self._began)
+            left = _duration((self._total - self._done) / rate)
+            output.note(
+                f"{self._label}: {self._done} of {self._total} pairs, {rate:.3g} pairs/s, about {left} left"
+            )
 
 
 def _duration(seconds: float) -> str:

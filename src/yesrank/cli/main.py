@@ -10,6 +10,7 @@ import typer
 
 from yesrank.cli import output
 from yesrank.cli.add import add
+from yesrank.cli.batch import batch
 from yesrank.cli.bench import bench
 from yesrank.cli.convert import convert
 from yesrank.cli.default import default
@@ -59,6 +60,7 @@ VERBS = (
     bench,
     tune,
     evaluate,
+    batch,
     add,
     pull,
     list_names,

@@ -22,18 +22,9 @@ def find(model: str | None) -> "Entry":
 
 def open_reranker(entry: "Entry") -> "Reranker":
     """The entry's reranker, run as the entry says."""
-    from yesrank.models.reranker import Reranker
+    from yesrank.store.opening import open_entry
 
-    return Reranker(
-        entry.path,
-        device=entry.device,
-        precision=entry.precision,
-        engine=entry.engine,
-        variant=entry.variant,
-        instruction=entry.instruction,
-        template=entry.template,
-        max_length=entry.max_length,
-    )
+    return open_entry(entry)
 
 
 def overridden(

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ from yesrank.models.integrity import fingerprint
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import DEFAULT_INSTRUCTION
 from yesrank.store import Entry
+from yesrank.store.opening import open_entry
 from yesrank.templates import template_of
 from yesrank.types import EngineInfo, PairScores
 
@@ -56,18 +58,6 @@ def contender(entry: Entry, label: str) -> Contender:
     folder = open_model(entry.path)
     engine = entry.engine or engine_for(folder, entry.variant)
 
-    def opened() -> Reranker:
-        return Reranker(
-            entry.path,
-            device=entry.device,
-            precision=entry.precision,
-            engine=entry.engine,
-            variant=entry.variant,
-            instruction=entry.instruction,
-            template=entry.template,
-            max_length=entry.max_length,
-        )
-
     settings = {
         **decided_by(folder.path, engine, entry.variant),
         "device": entry.device,
@@ -80,7 +70,12 @@ def contender(entry: Entry, label: str) -> Contender:
         "max_length": entry.max_length or folder.max_length,
     }
     ours = folder.manifest is not None and engine == "openvino"
-    return Contender(label, settings, opened, folder.manifest.weights if ours and folder.manifest else "")
+    return Contender(
+        label,
+        settings,
+        partial(open_entry, entry),
+        folder.manifest.weights if ours and folder.manifest else "",
+    )
 
 
 def decided_by(folder: Path, engine: str, variant: str | None) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import csv
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -102,18 +102,20 @@ def run_and_notes(path: Path) -> tuple[Run, tuple[str, ...]]:
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:
-    """Writes a TREC run, best first. Scores have nine digits: a float32 survives the way there and back.
+    """Writes a TREC run, as `run_lines` gives it."""
+    lines = run_lines(run, tag)
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        file.writelines(lines)
+
+
+def run_lines(run: Run, tag: str) -> Iterator[str]:
+    """The lines of a TREC run, best first. Scores have nine digits: a float32 survives the way there and back.
 
     Where an id holds a space, tabs part the columns, which `read_run` and whoever splits at tabs can read. Raises
-    InputError for an id that no such file can hold.
+    InputError, before the first line, for an id that no such file can hold.
     """
     between = "\t" if check_ids(run) else " "
-    label = "-".join(tag.split()) or "yesrank"
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-        for query, scores in run.items():
-            for rank, document in enumerate(ranked(scores), start=1):
-                columns = (query, "Q0", document, str(rank), f"{np.float32(scores[document]):.9g}", label)
-                file.write(between.join(columns) + "\n")
+    return _run_lines(run, "-".join(tag.split()) or "yesrank", between)
 
 
 def check_ids(run: Run) -> bool:
@@ -147,6 +149,13 @@ def top(scores: Mapping[str, float], count: int) -> dict[str, float]:
 def ids(rows: Iterable[Mapping[str, float]]) -> set[str]:
     """Every document that is named."""
     return {document for row in rows for document in row}
+
+
+def _run_lines(run: Run, label: str, between: str) -> Iterator[str]:
+    for query, scores in run.items():
+        for rank, document in enumerate(ranked(scores), start=1):
+            columns = (query, "Q0", document, str(rank), f"{np.float32(scores[document]):.9g}", label)
+            yield between.join(columns) + "\n"
 
 
 def _is_header(fields: list[str]) -> bool:
