@@ -38,12 +38,18 @@ def run(test: Coroutine[object, object, None], clock: Clock | None = None) -> No
 
 def prompts(seed: int, count: int, *, length: int = 20, shared: int = 10) -> list[Prompt]:
     """Distinct prompts: the seed stands first, the number last, and 1000 more are the same in all."""
-    return [Prompt.of((seed, *range(1000, 1000 + length - 2), index), shared) for index in range(count)]
+    ids = (seed, *range(1000, 1000 + length - 2))
+    prefix = Ids(ids[:shared])
+    return [Prompt(prefix, Ids((*ids[shared:], index))) for index in range(count)]
 
 
 def expected(asked: Sequence[Prompt]) -> FloatArray:
     """What FakeModel answers."""
-    return np.array([prompt.ids[0] + prompt.ids[-1] / 1000 for prompt in asked], np.float32)
+    return np.array([_seed(prompt) + prompt.own.array[-1] / 1000 for prompt in asked], np.float32)
+
+
+def _seed(prompt: Prompt) -> int:
+    return int(prompt.part(0, 1)[0])
 
 
 class FakeModel:
@@ -70,7 +76,7 @@ class FakeModel:
 
     def logits(self, asked: Sequence[Prompt]) -> FloatArray:
         assert threading.current_thread().name == "yesrank-engine"
-        self.calls.append([prompt.ids[0] for prompt in asked])
+        self.calls.append([*map(_seed, asked)])
         if self.broken:
             raise RuntimeError("broken, and the text of a document")
         if self.before is not None:
@@ -80,9 +86,12 @@ class FakeModel:
         logits = expected(asked)
         return self.after(asked, logits) if self.after is not None else logits
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         assert threading.current_thread().name == "yesrank-engine"
         self.kept.append(frozenset(prefixes))
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        return 0
 
     def healthy(self) -> bool:
         return not self.broken
@@ -117,7 +126,10 @@ class FakeScorer:
             for short, document in zip(cut, documents, strict=True)
         ]
 
-    def keep(self, prefixes: Collection[Ids]) -> None: ...
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None: ...
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        return 0
 
     def logits(self, asked: Sequence[Prompt]) -> FloatArray:
         assert not self.closed

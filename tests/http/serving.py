@@ -47,7 +47,10 @@ class SlowScorer:
             Prompt.of((*shared, *text.encode()[:max_document_tokens], 1), len(shared)) for text in documents
         ]
 
-    def keep(self, prefixes: Collection[Ids]) -> None: ...
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None: ...
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        return 0
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         time.sleep(self.seconds)

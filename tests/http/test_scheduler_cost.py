@@ -75,8 +75,8 @@ class Remembering(FakeModel):
         self.computed: list[int] = []
         self.fail_at = -1
 
-    def keep(self, prefixes) -> None:
-        super().keep(prefixes)
+    def keep(self, prefixes, begun=None) -> None:
+        super().keep(prefixes, begun)
         self.held &= set(prefixes)
 
     def logits(self, asked: Sequence[Prompt]):
@@ -171,7 +171,7 @@ def test_a_request_that_is_cancelled_lets_go_of_its_prefix() -> None:
 
 
 def test_short_requests_pay_for_a_long_query_once() -> None:
-    """The first slice, with a prefix of 40 turns, is owed for as its length; after it, a slice is half a turn."""
+    """Where it cannot run in pieces, the first slice is owed for as its length; after it, one is half a turn."""
 
     async def main() -> None:
         model = Remembering()
@@ -188,6 +188,104 @@ def test_short_requests_pay_for_a_long_query_once() -> None:
         assert (
             sorted(model.computed)[-2] <= 4 * limits.turn_tokens
         )  # the largest turn that many short ones make
+
+    run(main())
+
+
+class InPieces(Remembering):
+    """Computes long prompts ahead. events: ("piece", tokens) and ("call", seeds) in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead: tuple[Prompt, int, int] | None = (
+            None  # tokens that are there, and those of them computed ahead
+        )
+        self.events: list[tuple[str, object]] = []
+        self.fail_pieces = 0
+
+    def keep(self, prefixes, begun=None) -> None:
+        super().keep(prefixes, begun)
+        if self.ahead is not None and self.ahead[0] != begun:
+            self.ahead = None
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        if self.fail_pieces:
+            self.fail_pieces -= 1
+            self.ahead = None
+            raise RuntimeError
+        held = prompt.shared if prompt.prefix in self.held else 0
+        same = self.ahead is not None and self.ahead[0] == prompt
+        done, computed = self.ahead[1:] if self.ahead is not None and same else (held, 0)
+        stop = min(len(prompt) - 2, done + tokens)
+        if stop <= done:
+            return 0
+        self.ahead = prompt, stop, computed + stop - done
+        self.events.append(("piece", stop - done))
+        self.computed.append(stop - done)
+        return stop - done
+
+    def logits(self, asked: Sequence[Prompt]):
+        self.events.append(("call", {int(prompt.part(0, 1)[0]) for prompt in asked}))
+        rows = super().logits(asked)
+        if self.ahead is not None and self.ahead[0] in asked:
+            self.computed[-1] -= self.ahead[2]
+            self.ahead = None
+        return rows
+
+
+@pytest.mark.parametrize(("length", "shared"), [(8020, 8000), (8020, 10)])
+def test_others_are_served_between_the_pieces_of_a_long_query_or_document(length: int, shared: int) -> None:
+    async def main() -> None:
+        model, recorder, gate = InPieces(), Recorder(), Gate()
+        limits = Limits(turn_tokens=200, turn_seconds=1e-9)
+        asked = prompts(1, 3, length=length, shared=shared)
+        async with Scheduler(limits, recorder) as scheduler:
+            model.before = gate
+            tasks = [asyncio.create_task(scheduler.score(model, prompts(0, 1)))]
+            await gate.wait()
+            tasks += [asyncio.create_task(scheduler.score(model, asked))]
+            tasks += [asyncio.create_task(scheduler.score(model, prompts(seed, 5))) for seed in range(2, 40)]
+            await asyncio.sleep(0.01)
+            gate.open.set()
+            found = await asyncio.gather(*tasks)
+        assert np.array_equal(found[1].logits, expected(asked))
+        assert max(turn.tokens for turn in recorder.turns) <= 4 * limits.turn_tokens
+        assert sum(turn.tokens for turn in recorder.turns) == sum(model.computed)
+        assert sum(model.computed) - 20 - 38 * (20 + 4 * 10) == work_of(asked)
+        kinds = "".join("P" if kind == "piece" else "L" if 1 in what else "s" for kind, what in model.events)
+        first = kinds.index("P")
+        assert "s" in kinds[first : kinds.rindex("P")]  # short ones, between two pieces of one prompt
+        assert kinds.count("P") >= 8000 / (limits.turn_tokens / 2) - 4
+
+    run(main())
+
+
+def test_a_query_whose_piece_fails_is_computed_whole(caplog) -> None:
+    async def main() -> None:
+        model, recorder = InPieces(), Recorder()
+        model.fail_pieces = 1
+        asked = prompts(1, 5, length=2020, shared=2000)
+        async with Scheduler(Limits(turn_tokens=200, turn_seconds=1e-9), recorder) as scheduler:
+            answer = await scheduler.score(model, asked)
+            assert scheduler.snapshot().tokens == 0
+        assert np.array_equal(answer.logits, expected(asked))
+        assert [turn.failed for turn in recorder.turns].count(True) == 1
+        assert all(kind == "call" for kind, _ in model.events)
+
+    run(main())
+
+
+def test_a_begun_prompt_goes_with_its_request() -> None:
+    async def main() -> None:
+        model = InPieces()
+        async with Scheduler(Limits(turn_tokens=200, turn_seconds=1e-9)) as scheduler:
+            task = asyncio.create_task(scheduler.score(model, prompts(1, 5, length=200_000, shared=199_900)))
+            while model.ahead is None:
+                await asyncio.sleep(0.001)
+            task.cancel()
+            while model.ahead is not None:
+                await asyncio.sleep(0.001)
+            assert scheduler.snapshot().tokens == 0
 
     run(main())
 

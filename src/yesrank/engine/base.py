@@ -29,10 +29,19 @@ class Engine(Protocol):
         where the device fails. `progress` is called with the number of prompts finished since the last call.
         """
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """Names the prefixes with which later calls begin: once computed, these stay in memory whatever their length.
 
         Those named before and not now go, unless there is room for them: what an engine remembers unasked is bounded.
+        So does a prompt that was begun, unless it is named.
+        """
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """Computes about so many more tokens of a prompt ahead of `encode`, which then goes on from there.
+
+        Returns how many that were: 0 where no more can be done ahead. The result of `encode` is the same, bit by bit.
+        What was computed stays in memory until the prompt is encoded, another one is begun, or `keep` does not name it.
+        Raises as `encode`.
         """
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:

@@ -62,8 +62,12 @@ class ReferenceEngine:
             states = [_last_tokens(state, prompts) for state in residual_streams(checkpoint, prompts)]
         return np.stack(states, axis=1)
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """Does nothing: this engine remembers no prefix."""
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """Does nothing."""
+        return 0
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""

@@ -227,9 +227,13 @@ class Reranker:
         """float32 [N], NaN and infinity included: for callers that check each row themselves. Raises EngineError."""
         return head.logits(self._engine.encode(prompts, progress), self._rows)
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """Names the prefixes with which later prompts begin, for callers that batch on their own: see Engine.keep."""
-        self._engine.keep(prefixes)
+        self._engine.keep(prefixes, begun)
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """Computes a long prompt in pieces, for callers that batch on their own: see Engine.begin."""
+        return self._engine.begin(prompt, tokens)
 
     def judge(
         self, prompts: Sequence[Prompt], progress: Progress | None = None

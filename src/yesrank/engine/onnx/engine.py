@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,15 @@ State = list[Any]
 SCORES = 1 << 26  # attention scores of a call, float32 each: onnxruntime holds them all at once
 CALL_TOKENS = 1024
 SHRINK_TOKENS = 2048  # after a longer prompt the memory of its activations is given back
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A prompt of which so many tokens are computed, and the state after these."""
+
+    prompt: Prompt
+    done: int
+    state: State | None
 
 
 class OnnxEngine:
@@ -50,6 +60,7 @@ class OnnxEngine:
         self._head: HeadRows | None = graph.head
         self._device = "cuda" if info.device.startswith(("CUDA", "TENSORRT")) else "cpu"
         self._prefixes: PrefixStates[State] = PrefixStates(PREFIX_BYTES, _bytes)
+        self._begun: _Begun | None = None
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
@@ -57,10 +68,31 @@ class OnnxEngine:
         with self._lock:
             return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Engine.keep."""
         with self._lock:
-            self._prefixes.keep(prefixes)
+            if self._begun is not None and self._begun.prompt != begun:
+                self._begun = None
+            self._prefixes.keep({*prefixes, self._begun.prompt.prefix} if self._begun else prefixes)
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin. A piece is some of the slices in which the prompt runs anyway."""
+        check_prompts([prompt], self._positions)
+        with self._lock:
+            if not self._graph.cache:
+                return 0
+            begun = self._going_on(prompt)
+            before = begun.done
+            for begin, end in self._ahead(prompt, begun.done):
+                if begun.done - before >= tokens:
+                    break
+                _, begun.state = self._run(
+                    prompt.part(begin, end), begin, begun.state, keep=True, shrink=False
+                )
+                begun.done = end
+                if end == prompt.shared:
+                    self._prefixes.add(prompt.prefix, begun.state)
+            return begun.done - before
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -71,7 +103,7 @@ class OnnxEngine:
     def close(self) -> None:
         """See Engine.close."""
         with self._lock:
-            self._session = self._head = None
+            self._session = self._head = self._begun = None
             self._prefixes.clear()
             self._worker.shutdown()
 
@@ -81,7 +113,8 @@ class OnnxEngine:
             prefix = members[0].prefix if self._graph.cache else Ids()
             state = self._after(prefix)
             for prompt in members:
-                hidden, _ = self._sequence(prompt.part(0, len(prompt)), len(prefix), state, last=True)
+                start, before = self._taken_up(prompt) or (len(prefix), state)
+                hidden, _ = self._sequence(prompt.part(0, len(prompt)), start, before, last=True)
                 yield prompt, hidden
             self._prefixes.trim()
 
@@ -89,9 +122,34 @@ class OnnxEngine:
         """The state after a prefix; None after none."""
         state = self._prefixes.find(prefix)
         if state is None and len(prefix):
-            _, state = self._sequence(prefix.array, 0, None)
+            begun = self._begun
+            start, before = 0, None
+            if begun is not None and begun.prompt.prefix == prefix:
+                start, before = begun.done, begun.state
+            _, state = self._sequence(prefix.array, start, before)
             self._prefixes.add(prefix, state)
         return state
+
+    def _going_on(self, prompt: Prompt) -> "_Begun":
+        """The prompt as far as it is computed."""
+        if self._begun is None or self._begun.prompt != prompt:
+            state = self._prefixes.find(prompt.prefix)
+            self._begun = _Begun(prompt, 0 if state is None else prompt.shared, state)
+        return self._begun
+
+    def _ahead(self, prompt: Prompt, done: int) -> Iterator[tuple[int, int]]:
+        """The slices from there on, but for the last."""
+        if done < prompt.shared:
+            yield from self._slices(done, prompt.shared)
+        yield from [*self._slices(max(done, prompt.shared), len(prompt))][:-1]
+
+    def _taken_up(self, prompt: Prompt) -> tuple[int, State | None] | None:
+        """Where a begun prompt stands, if it is behind its prefix; it is begun no more."""
+        begun = self._begun
+        if begun is None or begun.prompt != prompt:
+            return None
+        self._begun = None
+        return (begun.done, begun.state) if begun.done > prompt.shared else None
 
     def _sequence(
         self, ids: IdArray, start: int, state: State | None, *, last: bool = False

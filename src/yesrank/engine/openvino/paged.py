@@ -40,29 +40,53 @@ class PagedEngine:
         self._prefixes = PrefixCache(self._pool, PREFIX_BYTES)
         self._tables = Tables(self._pool, self._prefixes)
         self._kept: dict[Ids, list[bytes]] = {}  # the keys of their blocks
+        self._begun: Running | None = None
         self._bind_cache()
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
         check_prompts(prompts, self._positions)
         with self._lock:
+            begun = self._begun
             try:
                 out = in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
             except BaseException:
                 self._forget()  # the blocks of an interrupted run have lost their owners
                 raise
+            if self._begun is not begun:
+                self._hold()
             self._give_back()
         return out
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Engine.keep."""
         with self._lock:
-            if self._request is None or self._kept.keys() == set(prefixes):
+            dropped = self._begun is not None and self._begun.prompt != begun
+            if self._request is None or (self._kept.keys() == set(prefixes) and not dropped):
                 return
+            if dropped:
+                self._drop()
             size = self._pool.block_tokens
             self._kept = {ids: self._kept.get(ids) or block_keys(ids.array, size) for ids in prefixes}
-            self._prefixes.keep({key for keys in self._kept.values() for key in keys})
+            self._hold()
             self._give_back()
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin. No piece has a single token, and none is left over, for the reason given at `calls`."""
+        check_prompts([prompt], self._positions)
+        with self._lock:
+            try:
+                running = self._going_on(prompt)
+                stop = min(running.done + max(tokens, 2), len(prompt) - 2)
+                if stop - running.done < 2:
+                    return 0
+                for call in calls([(running.done, stop)], CALL_TOKENS, CALL_SEQUENCES):
+                    self._infer([running], call, [])
+            except BaseException:
+                self._forget()
+                raise
+            begin, running.done = running.done, stop
+            return stop - begin
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -73,7 +97,7 @@ class PagedEngine:
     def close(self) -> None:
         """See Engine.close."""
         with self._lock:
-            self._request = self._head = None
+            self._request = self._head = self._begun = None
             self._prefixes.clear()
             self._pool.close()
 
@@ -95,12 +119,46 @@ class PagedEngine:
         """Those that compute a prefix for others, and all the rest. Nobody leads where the prefix is cached."""
         leaders: list[Running] = []
         rest: list[Running] = []
-        for first, *others in window:
-            running = self._tables.begin(first)
+        for members in window:
+            first, *others = self._begun_first(members)
+            running = self._taken_up(first)
             leads = others and running.leader is None
             (leaders if leads else rest).append(running)
             rest += [self._tables.follow(prompt, running.leader or running) for prompt in others]
         return leaders, rest
+
+    def _going_on(self, prompt: Prompt) -> Running:
+        """The prompt as far as it is computed. What it takes over from the cache is held until it is done."""
+        if self._begun is None or self._begun.prompt != prompt:
+            self._drop()
+            self._begun = self._tables.begin(prompt)
+            self._hold()
+        return self._begun
+
+    def _begun_first(self, members: list[Prompt]) -> list[Prompt]:
+        """A begun prompt before those that share its prefix, which is computed already."""
+        if self._begun is None or self._begun.prompt not in members:
+            return members
+        return [self._begun.prompt, *(prompt for prompt in members if prompt != self._begun.prompt)]
+
+    def _taken_up(self, prompt: Prompt) -> Running:
+        begun = self._begun
+        if begun is None or begun.prompt != prompt:
+            return self._tables.begin(prompt)
+        self._begun = None
+        return begun
+
+    def _drop(self) -> None:
+        if self._begun is not None:
+            self._tables.release(self._begun)
+            self._begun = None
+
+    def _hold(self) -> None:
+        """Call only when no prompt is running."""
+        keys = {key for keys in self._kept.values() for key in keys}
+        if self._begun is not None:
+            keys.update(block_keys(self._begun.prompt.prefix.array, self._pool.block_tokens))
+        self._prefixes.keep(keys)
 
     def _run(self, batch: list[Running], *, leading: bool) -> Iterator[tuple[Running, FloatArray]]:
         """Runs the batch in as many calls as it takes; the caller releases what is yielded."""
@@ -139,6 +197,7 @@ class PagedEngine:
             self._request.set_tensor(f"value_cache.{layer}", value)
 
     def _forget(self) -> None:
+        self._begun = None
         self._prefixes.clear()
         self._pool.reset()
         if self._request is not None:
@@ -146,7 +205,7 @@ class PagedEngine:
 
     def _give_back(self) -> None:
         """The memory of blocks that hold nothing, where it is more than usual."""
-        free = self._pool.touched - len(self._prefixes)
+        free = self._pool.touched - len(self._prefixes) - (len(self._begun.owned) if self._begun else 0)
         if self._request is not None and free > min(FREE_BLOCKS, FREE_BYTES // self._pool.block_bytes):
             self._pool.shrink()
             self._bind_cache()

@@ -15,6 +15,7 @@ from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, IdArray, Ids, Progress, Prompt
 
 BATCH_TOKENS = 2048
+PREFIX_TOKENS = 1024  # of a prefix that run in one call, so that others may be served between
 
 State = list[ov.Tensor]
 """A copy of the model's variables, in the order of `query_state`."""
@@ -35,6 +36,9 @@ class StatefulEngine:
         self._request: ov.InferRequest | None = model.create_infer_request()
         self._prefixes: PrefixStates[State] = PrefixStates(PREFIX_BYTES, _bytes)
         self._remembers = True
+        self._begun: tuple[Ids, int, State] | None = (
+            None  # a prefix, its tokens that are computed, the state then
+        )
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
         """See Engine.encode."""
@@ -42,10 +46,24 @@ class StatefulEngine:
         with self._lock:
             return in_order(prompts, self._rows(prompts), self.info.hidden_size, progress)
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Engine.keep."""
         with self._lock:
-            self._prefixes.keep(prefixes)
+            if self._begun is not None and (begun is None or begun.prefix != self._begun[0]):
+                self._begun = None
+            self._prefixes.keep(prefixes if begun is None else {*prefixes, begun.prefix})
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin. Only the prefix is computed ahead, where the device lets its state be read."""
+        check_prompts([prompt], self._positions)
+        with self._lock:
+            prefix = prompt.prefix
+            if not self._remembers or not len(prefix) or self._prefixes.find(prefix) is not None:
+                return 0
+            try:
+                return self._advance(self._open(), prefix, tokens)
+            except RuntimeError as error:
+                raise EngineError(f"OpenVINO failed in a query of {len(prefix)} tokens: {error}") from error
 
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
@@ -56,7 +74,7 @@ class StatefulEngine:
     def close(self) -> None:
         """See Engine.close."""
         with self._lock:
-            self._request = self._head = None
+            self._request = self._head = self._begun = None
             self._prefixes.clear()
 
     def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
@@ -69,37 +87,52 @@ class StatefulEngine:
 
     def _infer(self, prefix: Ids, bodies: list[IdArray]) -> FloatArray:
         """One padded batch after a prefix: float32 [len(bodies), D]."""
-        request = self._request
-        if request is None:
-            raise EngineError("the engine is closed", "open the model again")
+        request = self._open()
         try:
-            self._begin(request, prefix)
+            if (known := self._prefixes.find(prefix)) is not None:
+                request.reset_state()
+                _put(request, known)
+            else:
+                self._advance(request, prefix, len(prefix))
             request.infer(stateful_inputs(bodies, past=len(prefix), longest=filled(max(map(len, bodies)))))
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a batch of {len(bodies)} documents: {error}") from error
         hidden: FloatArray = request.get_tensor(HIDDEN).data.astype(np.float32)
         return hidden
 
-    def _begin(self, request: ov.InferRequest, prefix: Ids) -> None:
-        """Brings the request to the end of a prefix."""
-        request.reset_state()
-        if (known := self._prefixes.find(prefix)) is not None:
-            _put(request, known)
-        elif len(prefix):
-            request.infer(stateful_inputs([prefix.array], past=0))
-            self._remember(request, prefix)
+    def _open(self) -> ov.InferRequest:
+        if self._request is None:
+            raise EngineError("the engine is closed", "open the model again")
+        return self._request
 
-    def _remember(self, request: ov.InferRequest, prefix: Ids) -> None:
+    def _advance(self, request: ov.InferRequest, prefix: Ids, tokens: int) -> int:
+        """Brings the request about so many tokens on in a prefix, and remembers where it stands; returns how many."""
+        request.reset_state()
+        begin = done = 0
+        if self._begun is not None and self._begun[0] == prefix:
+            _, done, state = self._begun
+            begin, self._begun = done, None
+            _put(request, state)
+        while done < len(prefix) and done - begin < tokens:
+            piece = prefix.array[done : done + PREFIX_TOKENS]
+            request.infer(stateful_inputs([piece], past=done))
+            done += len(piece)
+        if done > begin and self._remembers:
+            self._remember(request, prefix, done)
+        return done - begin
+
+    def _remember(self, request: ov.InferRequest, prefix: Ids, done: int) -> None:
         """Where the device lets its state be read and written: a compressed cache, as GPUs have, does not."""
-        if not self._remembers:
-            return
         try:
             state = [_copy(variable.state) for variable in request.query_state()]
             _put(request, state)
         except RuntimeError:
             self._remembers = False
             return
-        self._prefixes.add(prefix, state)
+        if done == len(prefix):
+            self._prefixes.add(prefix, state)
+        else:
+            self._begun = prefix, done, state
 
 
 def _put(request: ov.InferRequest, state: State) -> None:

@@ -65,8 +65,11 @@ class Scorer(Protocol):
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], unchecked. Raises EngineError."""
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Engine.keep."""
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin."""
 
     def close(self) -> None:
         """Frees weights and caches."""
@@ -120,15 +123,17 @@ class Handle:
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """See Model.logits."""
-        scorer = self.scorer
-        if scorer is None:
-            raise EngineError(f"the model {self.name} is not loaded")
-        return scorer.logits(prompts)
+        return self._running().logits(prompts)
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Model.begin."""
+        return self._running().begin(prompt, tokens)
+
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Model.keep. A model that is not loaded holds nothing."""
-        if self.scorer is not None:
-            self.scorer.keep(prefixes)
+        scorer = self.scorer
+        if scorer is not None:
+            scorer.keep(prefixes, begun)
 
     def healthy(self) -> bool:
         """See Model.healthy."""
@@ -140,6 +145,12 @@ class Handle:
     async def reload(self, *, abandoned: bool) -> None:
         """See Model.reload."""
         await self.reloader(abandoned)
+
+    def _running(self) -> Scorer:
+        scorer = self.scorer
+        if scorer is None:
+            raise EngineError(f"the model {self.name} is not loaded")
+        return scorer
 
     def acquire(self) -> None:
         """Keeps the model loaded until `release`."""

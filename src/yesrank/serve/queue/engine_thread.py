@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class EngineThread:
             if turn.parts:
                 self._turn(turn)
             else:
-                turn.model.keep(turn.keep)
+                turn.model.keep(turn.keep, turn.begun)
             del turn  # waiting for the next one, the thread keeps no request's prompts in memory
 
     def _turn(self, turn: Turn) -> None:
@@ -86,8 +86,18 @@ class EngineThread:
         if isinstance(result, BaseException):
             last_try = turn.parts[0].alone or isinstance(result, InputError)
             self._settle_failure(turn, result, seconds, broken=broken, last_try=last_try)
-            return
-        self._settle(turn, result, seconds, broken=broken)
+        elif isinstance(result, int):
+            self._settle_piece(turn, turn.parts[0], result, seconds)
+        else:
+            self._settle(turn, result, seconds, broken=broken)
+
+    def _settle_piece(self, turn: Turn, part: Part, tokens: int, seconds: float) -> None:
+        self._queue.went_on(part, tokens)
+        if tokens:
+            done = replace(turn, parts=(replace(part, tokens=tokens),))
+            self._queue.measured(done, seconds)
+            self._after(done, seconds, failed=False, broken="")
+        part.job.inference_seconds += seconds
 
     def _settle(self, turn: Turn, logits: FloatArray, seconds: float, *, broken: str) -> None:
         self._queue.measured(turn, seconds)
@@ -124,6 +134,9 @@ class EngineThread:
         if len(turn.parts) == 1 and last_try:
             self._finish(turn.parts[0].job, error)
             return
+        if turn.piece is not None:  # its job waits as before
+            self._queue.went_on(turn.piece, 0)
+            return
         self._queue.put_back(turn.parts)
 
     def _after(self, turn: Turn, seconds: float, *, failed: bool, broken: str) -> None:
@@ -143,9 +156,12 @@ class EngineThread:
             job.finish(job)
 
 
-def _attempt(turn: Turn) -> FloatArray | BaseException:
+def _attempt(turn: Turn) -> FloatArray | int | BaseException:
+    """The logits of a turn; how many tokens were computed, of one that computes a piece."""
     try:
-        turn.model.keep(turn.keep)
+        turn.model.keep(turn.keep, turn.begun)
+        if (part := turn.piece) is not None:
+            return turn.model.begin(part.job.plan.prompts[part.begin], part.tokens)
         logits = turn.model.logits(turn.prompts)
     except BaseException as error:  # whatever it is, the thread has to live on
         kind = type(error).__name__
@@ -156,7 +172,7 @@ def _attempt(turn: Turn) -> FloatArray | BaseException:
     return logits
 
 
-def _is_clean(result: FloatArray | BaseException) -> bool:
+def _is_clean(result: FloatArray | int | BaseException) -> bool:
     """InputError is the caller's doing and says nothing about the engine."""
     if isinstance(result, BaseException):
         return isinstance(result, InputError)

@@ -12,6 +12,7 @@ from yesrank.types import Ids
 _NEARLY = 4  # turns: a long one with no more than that left is finished before the others go on
 _RESERVE = 4  # long requests get a quarter of all tokens, however many short ones come
 _OVER = 4  # a turn is made a quarter longer where that finishes a request
+_LEAST_PIECE = 64  # tokens of a long prompt: a call of fewer takes as long
 _LARGE = 8  # a prefix of more than this part of what may be held counts as a large one
 
 
@@ -35,6 +36,11 @@ class Lanes:
 
     def __iter__(self) -> Iterator[Job]:
         return chain(self.short, self.long)
+
+    @property
+    def begun(self) -> Job | None:
+        """The one of which a prompt is begun."""
+        return next((job for job in self.long if job.ahead), None)
 
     def forget(self, job: Job) -> None:
         """Takes a job out that is over."""
@@ -70,32 +76,37 @@ class Lanes:
     def _slices(self, room: int, known: set[Ids]) -> list[Part]:
         parts: list[Part] = []
         while (job := self._next_long()) and (not parts or job.next_cost(known) <= room):
-            parts.append(self._slice(job, room, known))
+            parts.append(self._slice(job, room, known, whole=bool(parts)))
             room -= self._weight(parts[-1])
+            if parts[-1].begin == parts[-1].end:  # a piece has a turn for itself
+                break
         return parts
 
     def _weight(self, part: Part) -> int:
         """Its tokens, slow ones as so many more of the usual kind: a share is a share of the time."""
         return int(part.tokens / part.job.pace(self.usual))
 
-    def _slice(self, job: Job, room: int, known: set[Ids]) -> Part:
+    def _slice(self, job: Job, room: int, known: set[Ids], *, whole: bool) -> Part:
+        """A job of which a prompt is begun stays the first: the engine holds one such prompt."""
         self.long.remove(job)
-        part = job.take(int(room * job.pace(self.usual)), known)
+        pace = job.pace(self.usual)
+        piece = 0 if whole else max(_LEAST_PIECE, int(self.limits.turn_tokens // 2 * pace))
+        part = job.take(int(room * pace), known, piece=piece)
         if not job.all_taken:
-            nearly = job.tokens_left <= _NEARLY * self.limits.turn_tokens
-            (self.long.appendleft if nearly else self.long.append)(job)
+            first = part.begin == part.end or job.tokens_left <= _NEARLY * self.limits.turn_tokens
+            (self.long.appendleft if first else self.long.append)(job)
         return part
 
     def _next_long(self) -> Job | None:
         """The first that has begun, or has room for its prefix. Those that have not wait in the order they came in."""
         held: dict[bool, list[int]] = {True: [], False: []}
         for job in self.long:
-            if job.taken:
+            if job.running:
                 held[self._is_large(job)].append(job.plan.longest)
         full = dict.fromkeys(held, False)
         for job in self.long:
             large = self._is_large(job)
-            if job.taken:
+            if job.running:
                 return job
             full[large] |= bool(held[large]) and sum(held[large]) + job.plan.longest > self.limits.held_tokens
             if not full[large]:

@@ -12,7 +12,7 @@ from yesrank.errors import QueueFull
 from yesrank.serve.queue.lanes import Lanes
 from yesrank.serve.queue.limits import Limits
 from yesrank.serve.queue.work import Job, Model, Part, Turn
-from yesrank.types import Ids
+from yesrank.types import Ids, Prompt
 
 _SHORT = 2  # turns: a request of as many tokens or fewer is a short one
 _WAIT = 8.0  # times its own length that a short request may be kept waiting by shorter ones that come later
@@ -38,7 +38,8 @@ class Queue:
 
     A turn says which prefixes the engine has to keep, for as long as requests that have begun go on with them, so that
     none is computed twice; and it is counted with what the engine then has to compute. How much may be kept at a time
-    is bounded: a long request begins when there is room for its prefix.
+    is bounded: a long request begins when there is room for its prefix. A prompt of a long request that is longer than
+    a turn is computed in pieces, a turn each, and short requests are served between.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -55,6 +56,7 @@ class Queue:
         self._rates: dict[str, float] = {}
         self._usual: dict[str, float] = {}  # of turns without long requests
         self._kept: dict[Model, frozenset[Ids]] = {}  # what the engines were told last
+        self._begun: set[Model] = set()  # those that hold a part of a prompt
         self.tokens_per_second = 0.0
 
     @property
@@ -124,6 +126,14 @@ class Queue:
         """The engine has forgotten all prefixes: they will be computed, and counted, again."""
         with self._changed:
             self._kept.pop(model, None)
+            if model in self._lanes and (job := self._lanes[model].begun) is not None:
+                job.lost()
+
+    def went_on(self, part: Part, tokens: int) -> None:
+        """So many tokens of a prompt were computed ahead; 0 where that is not possible, or failed."""
+        with self._changed:
+            part.job.went_on(tokens)
+            self._changed.notify_all()
 
     def pause(self, model: Model) -> None:
         """Keeps a model's jobs waiting."""
@@ -179,8 +189,9 @@ class Queue:
                 self._again.append(part)
             elif not part.job.over:
                 model = part.job.model
-                self._lanes.setdefault(model, Lanes(self._limits))
-                return self._turn(model, [replace(part, tokens=part.cost(self._kept.get(model, ())))])
+                lanes = self._lanes.setdefault(model, Lanes(self._limits))
+                alone = replace(part, tokens=part.cost(self._kept.get(model, ())))
+                return self._turn(model, [alone], self._begun_prompt(lanes))
         return None
 
     def _next(self) -> Turn | None:
@@ -189,25 +200,34 @@ class Queue:
                 continue
             if self._lanes[model]:
                 self._lanes.move_to_end(model)
-                known = set(self._kept.get(model, ()))
-                return self._turn(
-                    model,
-                    self._lanes[model].take(
-                        self._budget(model), known, calm=self._calm(), usual=self._usual.get(model.name, 0.0)
-                    ),
-                )
+                return self._of_lanes(model, self._lanes[model])
             del self._lanes[model]  # so that a model that is gone is not kept alive
-            if self._kept.pop(model, None):
+            if bool(self._kept.pop(model, None)) | (model in self._begun):
+                self._begun.discard(model)
                 return Turn(model, ())
         return None
 
-    def _turn(self, model: Model, parts: list[Part]) -> Turn:
+    def _of_lanes(self, model: Model, lanes: Lanes) -> Turn:
+        begun = self._begun_prompt(lanes)  # which this turn may finish
+        known, usual = set(self._kept.get(model, ())), self._usual.get(model.name, 0.0)
+        return self._turn(
+            model, lanes.take(self._budget(model), known, calm=self._calm(), usual=usual), begun
+        )
+
+    def _begun_prompt(self, lanes: Lanes) -> Prompt | None:
+        return lanes.begun.begun if lanes.begun is not None else None
+
+    def _turn(self, model: Model, parts: list[Part], begun_prompt: Prompt | None) -> Turn:
         used = {prompt.prefix for part in parts for prompt in part.prompts}.intersection(
             self._kept.get(model, ())
         )
         begun = {job.prefix for job in self._lanes[model] if job.prefix is not None}
         keep = self._kept[model] = frozenset(used | begun)
-        return Turn(model, tuple(parts), keep)
+        turn = Turn(model, tuple(parts), keep, begun_prompt)
+        if turn.piece is not None:
+            self._begun.add(model)
+            turn = replace(turn, begun=turn.piece.job.plan.prompts[turn.piece.begin])
+        return turn
 
     def _rate(self, model: Model) -> float:
         return self._rates.get(model.name) or self.tokens_per_second or _UNMEASURED_RATE

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from yesrank.types import FloatArray, Ids, Prompt
 
 _SLOWEST = 1 / 64  # what a token may count at most
+_OVER = 1.25  # turns: a prompt of no more runs in one
 
 
 class Model(Protocol):
-    """What the scheduler needs of a loaded model. `logits` and `healthy` are called on the engine thread."""
+    """What the scheduler needs of a loaded model. What is no coroutine is called on the engine thread."""
 
     @property
     def name(self) -> str:
@@ -24,8 +25,11 @@ class Model(Protocol):
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], NaN and infinity included. Raises whatever the engine raises."""
 
-    def keep(self, prefixes: Collection[Ids]) -> None:
-        """See Engine.keep. Called on the engine thread, before a turn that goes on with them. Never raises."""
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
+        """See Engine.keep. Called before a turn that goes on with them. Never raises."""
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin. Raises whatever the engine raises."""
 
     def healthy(self) -> bool:
         """Whether a fixed pair can be scored. Never raises."""
@@ -87,7 +91,8 @@ class Job:
     """A request in the queue. `finish` is called once, from any thread, when it is done or has failed.
 
     due: a time of the monotonic clock by which the queue orders short requests; the queue sets it. rate: tokens a
-    second of its last turns, where those were long enough to be felt.
+    second of its last turns, where those were long enough to be felt. ahead: tokens of its next prompt that are
+    computed already. whole: no more of that can be computed ahead.
     """
 
     model: Model
@@ -101,6 +106,8 @@ class Job:
     over: bool = False
     queued_at: float = field(default_factory=time.monotonic)
     begun_at: float | None = None
+    ahead: int = 0
+    whole: bool = False
     due: float = math.inf
     rate: float = math.inf
     inference_seconds: float = 0.0
@@ -110,25 +117,50 @@ class Job:
         self.tokens_left = sum(self.plan.costs)
         self.logits = np.full(self.missing, np.nan, np.float32)
 
-    def take(self, tokens: int, known: set[Ids]) -> "Part":
+    def take(self, tokens: int, known: set[Ids], *, piece: int = 0) -> "Part":
         """The next prompts for about so many tokens, at least one.
 
-        known: prefixes that the engine has, or will have computed by then; those of the part are added.
+        known: prefixes that the engine has, or will have computed by then; those of the part are added. piece: of a
+        prompt that is longer than a turn, so many tokens are computed ahead, and the part has no prompt; 0 for never.
         """
         begin, spent = self.taken, 0
+        if self.begun_at is None:
+            self.begun_at = time.monotonic()
+        if piece and not self.whole and self.next_cost(known) > max(tokens, piece) * _OVER:
+            return Part(self, begin, begin, piece)
         while not self.all_taken and (self.taken == begin or spent + self.next_cost(known) <= tokens):
             spent += self.next_cost(known)
             known.add(self.plan.prompts[self.taken].prefix)
-            self.tokens_left -= self.plan.costs[self.taken]
+            self.tokens_left -= max(0, self.plan.costs[self.taken] - self.ahead)
             self.taken += 1
-        if self.begun_at is None:
-            self.begun_at = time.monotonic()
+            self.ahead, self.whole = 0, False
         return Part(self, begin, self.taken, spent)
 
     def next_cost(self, known: Collection[Ids]) -> int:
         """Tokens that the next prompt makes the engine compute."""
         prompt = self.plan.prompts[self.taken]
-        return len(prompt.own) if prompt.prefix in known else len(prompt)
+        return max(1, (len(prompt.own) if prompt.prefix in known else len(prompt)) - self.ahead)
+
+    def went_on(self, tokens: int) -> None:
+        """So many tokens of the next prompt were computed ahead; 0 where no more can be."""
+        self.ahead += tokens
+        self.tokens_left = max(0, self.tokens_left - tokens)
+        self.whole = not tokens
+
+    def lost(self) -> None:
+        """What was computed ahead is gone."""
+        self.tokens_left += self.ahead
+        self.ahead = 0
+
+    @property
+    def begun(self) -> Prompt | None:
+        """The prompt of which a part is computed."""
+        return self.plan.prompts[self.taken] if self.ahead and not self.all_taken else None
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn of it was taken, so that the engine holds something for it."""
+        return bool(self.taken or self.ahead)
 
     @property
     def short(self) -> bool:
@@ -157,7 +189,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Prompts begin..end of a job that run in one turn. alone: it failed before, and runs in a turn of its own."""
+    """Prompts begin..end of a job that run in one turn. alone: it failed before, and runs in a turn of its own.
+
+    Where there is no prompt, so many tokens of the one at begin are computed ahead.
+    """
 
     job: Job
     begin: int
@@ -186,12 +221,19 @@ class Part:
 class Turn:
     """One call of the engine: parts of one or more requests for the same model.
 
-    keep: the prefixes that it and later turns go on with. Without parts, only those that are no longer wanted go.
+    keep: the prefixes that it and later turns go on with; begun: the prompt that one of them goes on with. Without
+    parts, only what is no longer wanted goes.
     """
 
     model: Model
     parts: tuple[Part, ...]
     keep: frozenset[Ids] = frozenset()
+    begun: Prompt | None = None
+
+    @property
+    def piece(self) -> Part | None:
+        """Its only part, where that computes a piece of a prompt."""
+        return self.parts[0] if self.parts and not self.documents else None
 
     @property
     def tokens(self) -> int:
