@@ -66,6 +66,14 @@ def add(
         ),
     ] = None,
     variant: VariantOption = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            metavar="cohere|jina|...",
+            help="Shape of a server's answer to a body that could be of several services (see yesrank serve).",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give a model a name, with the device, precision and instruction to run it with.
@@ -88,6 +96,7 @@ def add(
         instruction=instruction,
         template=stored(template),
         max_length=max_length,
+        shape=shape,
         aliases=tuple(alias or ()),
     )
     store, made = Store(), weights.value if weights else None
@@ -128,7 +137,11 @@ def _engine(model_type: str | None, engine: str | None) -> str | None:
             "--model-type", f"{model_type!r} is nothing that yesrank runs: it ranks documents", "use rerank"
         )
     if engine in _OPENARC:
-        output.note(f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO", style="dim")
+        output.note(
+            f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO; "
+            "--shape openarc makes a server answer in OpenArc's shape where a body does not say",
+            style="dim",
+        )
         return None
     if engine not in (None, "onnx"):
         raise InputError(

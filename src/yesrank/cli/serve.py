@@ -107,6 +107,23 @@ def serve(
             help="What a request that names no model of this server gets: 404 (without this), or the default model.",
         ),
     ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alias",
+            metavar="NAME[=MODEL]",
+            help="Another name for the default model, or for MODEL; may be given several times.",
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            metavar="cohere|jina|...",
+            help="Shape of the answer to a plain body, which could be of several services: cohere (without this), "
+            "jina, infinity, voyage, openarc, openrouter or sglang. A model's own goes before it.",
+        ),
+    ] = None,
     watchdog: Annotated[
         float | None,
         typer.Option(
@@ -157,6 +174,8 @@ def serve(
         "timeout": timeout,
         "idle_unload": idle_unload,
         "unknown_model": unknown_model,
+        "aliases": tuple(alias or ()) or None,
+        "shape": shape,
         "watchdog": watchdog,
         "log_format": log_format,
         "root_path": root_path,

@@ -84,6 +84,7 @@ def specs(entries: Sequence[Entry]) -> tuple[ModelSpec, ...]:
             instruction=entry.instruction,
             template=entry.template,
             max_length=entry.max_length,
+            shape=entry.shape,
         )
         for entry in entries
     )

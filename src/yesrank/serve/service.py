@@ -12,7 +12,7 @@ from starlette.requests import Request
 from yesrank.errors import Draining, ModelNotFound
 from yesrank.serve import answering
 from yesrank.serve.answering import Workers
-from yesrank.serve.dialects import Dialect, recognise
+from yesrank.serve.dialects import Dialect, model_in, recognise
 from yesrank.serve.http import body, protocol
 from yesrank.serve.http.admission import Admission, Downloads, Place
 from yesrank.serve.http.middleware import local_path
@@ -142,14 +142,26 @@ class Service:
     ) -> tuple[Dialect, RerankRequest]:
         with tracing.span("parse", record):
             decoded = await answering.decode(raw, self._workers, self.settings)
-            record.dialect = dialect = recognise(path, decoded, headers)
+            record.dialect = dialect = recognise(path, decoded, headers, self._shape(decoded))
             record.line.dialect = dialect.name
             slow = len(raw) > answering.SLOW_CHARACTERS
             parsed = await self._workers.run(slow, lambda: dialect.parse(decoded))
             answering.check_size(parsed, self.settings)
+            if parsed.model is None and (named := model_in(path)) is not None:
+                parsed = replace(parsed, model=named)
             parsed = self._with_known_model(parsed)
             record.line.documents = len(parsed.documents)
         return dialect, parsed
+
+    def _shape(self, decoded: Any) -> str:
+        """The shape of an answer where the body could be of several services: the model's, else the server's."""
+        name = decoded.get("model") if isinstance(decoded, dict) else None
+        with suppress(ModelNotFound):
+            return (
+                self.pool.find(name if isinstance(name, str) and name else None).spec.shape
+                or self.settings.shape
+            )
+        return self.settings.shape
 
     def _with_known_model(self, parsed: RerankRequest) -> RerankRequest:
         """The request for the default model where it names none that there is, if the settings say so."""

@@ -15,7 +15,7 @@ from typing import Any, Self
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
 from yesrank.serve.http.hosts import name_of
-from yesrank.store.entry import ENGINES
+from yesrank.store.entry import ENGINES, SHAPES, check_name
 
 PREFIX, KEYS_VARIABLE = "YESRANK_SERVE_", "YESRANK_API_KEYS"
 LOG_FORMATS, LOADS, UNKNOWN_MODELS = ("text", "json"), ("first", "all", "none"), ("refuse", "default")
@@ -38,6 +38,8 @@ class Settings:
     work after SIGTERM. idle_unload: None keeps models loaded. watchdog: for which the event loop may stand still before
     the process is ended, 0 for ever.
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
+    aliases: NAME=MODEL or, for the default model, NAME: other names for what is served.
+    shape: of the answer to a body that could be of several services (store.entry.SHAPES), where the model has none.
     unknown_model: what a request with a name that no model has gets: "refuse" (404), or the "default" model and a note.
     """
 
@@ -68,6 +70,8 @@ class Settings:
     root_path: str = ""
     load: str = "first"
     unknown_model: str = "refuse"
+    aliases: tuple[str, ...] = ()
+    shape: str = "cohere"
 
     def __post_init__(self) -> None:
         """Raises InputError, which names the field."""
@@ -97,9 +101,15 @@ class Settings:
         _one_of("log_format", self.log_format, LOG_FORMATS)
         _one_of("load", self.load, LOADS)
         _one_of("unknown_model", self.unknown_model, UNKNOWN_MODELS)
+        _one_of("shape", self.shape, SHAPES)
+        for alias in self.aliases:
+            check_name("aliases", alias.partition("=")[0])
         for name, known in (("precision", PRECISIONS), ("engine", ENGINES), ("variant", VARIANTS)):
             if getattr(self, name) is not None:
                 _one_of(name, getattr(self, name), known)
+        self._check_addresses()
+
+    def _check_addresses(self) -> None:
         if self.root_path and not self.root_path.startswith("/"):
             raise InputError("root_path", "must begin with /", "such as --root-path /rerank-service")
         for origin in self.cors_origins:

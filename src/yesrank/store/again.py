@@ -10,7 +10,7 @@ from yesrank.store.places import folder_for, is_folder
 from yesrank.store.resolve import from_address
 from yesrank.store.store import Store
 
-_OPTIONS = ("device", "precision", "engine", "instruction", "template", "max_length")
+_OPTIONS = ("device", "precision", "engine", "instruction", "template", "max_length", "shape")
 
 
 def stored_already(

@@ -17,6 +17,9 @@ BUILTIN = "builtin"
 ENGINES = ("openvino", "onnx")
 """Those that a name may be run with."""
 
+SHAPES = ("cohere", "jina", "infinity", "voyage", "openarc", "openrouter", "sglang")
+"""Services whose plain body of query and documents is the same, and whose answers differ."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]*(/[A-Za-z0-9][A-Za-z0-9._:@-]*)*")
 """Other services have : and @ in their names; ours stand in paths of files, too, where not every system takes them."""
@@ -31,6 +34,7 @@ class Entry:
     path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
     engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
     A template that is none of the known ones is kept as its text.
+    shape: in which of SHAPES a server answers a body that could be of several services; None for the server's.
     aliases: other names. added: the day on which it was added; tuned: that on which `yesrank tune` chose how it is run.
     """
 
@@ -45,6 +49,7 @@ class Entry:
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
+    shape: str | None = None
     aliases: tuple[str, ...] = ()
     added: date = field(default_factory=date.today)
     tuned: date | None = None
@@ -62,6 +67,7 @@ class Entry:
             raise InputError("max_length", f"must be 1 or more tokens, not {self.max_length}")
         _one_of("engine", self.engine, ENGINES)
         _one_of("variant", self.variant, VARIANTS)
+        _one_of("shape", self.shape, SHAPES)
         for text in ("device", "precision"):
             if not getattr(self, text).strip():
                 raise InputError(text, "it is empty", "leave it out for the usual choice")
@@ -122,7 +128,7 @@ class FieldError(Exception):
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("path", "source", "revision", "device", "precision"), (str, "a string")),
-    **dict.fromkeys(("engine", "variant", "instruction", "template"), (str, "a string")),
+    **dict.fromkeys(("engine", "variant", "instruction", "template", "shape"), (str, "a string")),
     "max_length": (int, "a whole number"),
     "aliases": (list, "a list of strings"),
     **dict.fromkeys(("added", "tuned"), (date, "a date such as 2026-01-31")),

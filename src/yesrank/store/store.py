@@ -125,7 +125,8 @@ def _check_free(entry: Entry, entries: Sequence[Entry]) -> None:
     for name in entry.names:
         field = "name" if name == entry.name else "alias"
         if name.casefold() == BUILTIN:
-            raise InputError(field, f"{name!r} is the model that comes with yesrank", "choose another")
+            hint = f"choose another; to give it another name: yesrank serve --alias NAME={BUILTIN}"
+            raise InputError(field, f"{name!r} is the model that comes with yesrank", hint)
         if (owner := owners.get(name.casefold())) is not None:
             what = "is there already" if owner == name else f"is a name of {owner!r} already"
             raise InputError(

@@ -20,6 +20,11 @@ MODEL = "Qwen/Qwen3-Reranker-0.6B"
 BASE = {"model": MODEL, "query": QUERY, "documents": CITIES}
 CARD = TEMPLATES["card"]
 
+
+def _source(document: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "INLINE", "inlineDocumentSource": document}
+
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # Cohere and those who speak like it
     "cohere-v2-sdk": ("/v2/rerank", {**BASE, "top_n": 2}),
@@ -144,6 +149,38 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     # OpenArc
     "openarc": ("/v1/rerank", {**BASE, "prefix": CARD.prefix, "suffix": CARD.suffix, "instruction": "Find."}),
     "openarc-asked-for": ("/v1/rerank", {**BASE, "dialect": "openarc"}),
+    # asked for by name, or by what their paths and bodies have
+    "sglang": ("/sglang/v1/rerank", {**BASE, "top_n": 2, "instruct": "Find."}),
+    "deepinfra": ("/v1/inference/Qwen/Qwen3-Reranker-0.6B", {"queries": [QUERY] * 3, "documents": CITIES}),
+    "watsonx": (
+        "/ml/v1/text/rerank",
+        {
+            "model_id": MODEL,
+            "project_id": "p",
+            "query": QUERY,
+            "inputs": [{"text": text} for text in CITIES],
+            "parameters": {"truncate_input_tokens": 99, "return_options": {"top_n": 2, "inputs": True}},
+        },
+    ),
+    "bedrock": (
+        "/rerank",
+        {
+            "queries": [{"type": "TEXT", "textQuery": {"text": QUERY}}],
+            "sources": [
+                _source({"type": "TEXT", "textDocument": {"text": CITIES[0]}}),
+                _source({"type": "JSON", "jsonDocument": BOOKS[1] | {"tags": "city"}}),
+            ],
+            "rerankingConfiguration": {
+                "type": "BEDROCK_RERANKING_MODEL",
+                "bedrockRerankingConfiguration": {
+                    "numberOfResults": 1,
+                    "modelConfiguration": {
+                        "modelArn": "arn:aws:bedrock:eu-1::foundation-model/cohere.rerank-v3-5:0"
+                    },
+                },
+            },
+        },
+    ),
     # vLLM score
     "score-one-to-many": ("/v1/score", {"model": MODEL, "text_1": QUERY, "text_2": CITIES}),
     "score-pairs": ("/score", {"text_1": [QUERY, "2", "3"], "text_2": CITIES, "encoding_format": "float"}),
@@ -200,6 +237,22 @@ ERRORS: dict[str, tuple[str, Any]] = {
     "openrouter-no-query": ("/api/v1/rerank", {"documents": CITIES}),
     "pinecone-parameters": ("/pinecone/rerank", {**BASE, "parameters": "secret"}),
     "weaviate-no-query": ("/rerank", {"documents": CITIES, "property": "p"}),
+    "watsonx-misspelt": ("/rerank", {"query": QUERY, "inputs": CITIES, "parameters": {"return_option": {}}}),
+    "watsonx-parameters": ("/rerank", {"query": QUERY, "inputs": CITIES, "parameters": ["secret"]}),
+    "bedrock-two-queries": ("/rerank", {"queries": ["secret", "b"], "sources": CITIES}),
+    "bedrock-query-is-a-string": ("/rerank", {"queries": ["secret"], "sources": CITIES}),
+    "bedrock-source-elsewhere": (
+        "/rerank",
+        {"queries": [{"textQuery": {"text": QUERY}}], "sources": [{"s3DocumentSource": "secret"}]},
+    ),
+    "bedrock-number-of-results": (
+        "/rerank",
+        {
+            "queries": [{"textQuery": {"text": QUERY}}],
+            "sources": [_source({"textDocument": {"text": "a"}})],
+            "rerankingConfiguration": {"bedrockRerankingConfiguration": {"numberOfResults": -1}},
+        },
+    ),
     "picture": ("/v1/rerank", {**BASE, "documents": [[{"type": "image_url", "image_url": "secret"}]]}),
     "unknown-dialect": ("/v1/rerank", {**BASE, "dialect": "secret"}),
     "negative-limit": ("/v1/rerank", {**BASE, "max_doc_length": -1}),

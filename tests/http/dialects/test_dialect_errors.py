@@ -104,6 +104,23 @@ SERVICES = {
     "openrouter": Service(
         "openrouter.ai/docs/api/reference/errors-and-debugging", NUMBERS, ("error", "code"), NUMBERS
     ),
+    "bedrock": Service(
+        "docs.aws.amazon.com/bedrock/latest/APIReference/API_agent-runtime_Rerank.html",
+        (403, 404, 400, 400, 400, 413, 429),
+        ("__type",),
+        (
+            "AccessDeniedException",
+            "ResourceNotFoundException",
+            *("ValidationException",) * 4,
+            "ThrottlingException",
+        ),
+    ),
+    "sglang": Service(
+        "sgl-project/sglang, ErrorResponse of its OpenAI server",
+        NUMBERS,
+        ("error", "type"),
+        ("AuthenticationError", "NotFoundError", *("BadRequestError",) * 4, "RateLimitError"),
+    ),
     "pinecone": Service(
         "docs.pinecone.io/reference/api/errors",
         NUMBERS,
@@ -138,7 +155,12 @@ def test_status_and_type_are_the_services_own(name: str) -> None:
 
 
 def test_no_service_is_left_out() -> None:
-    ours = {"openarc", "weaviate", "openai-embeddings", "tei-embed"}  # their errors are a text and no more
+    ours = {"deepinfra", "sglang", "watsonx", "bedrock"} | {
+        "openarc",
+        "weaviate",
+        "openai-embeddings",
+        "tei-embed",
+    }  # their errors are a text and no more
     assert set(SERVICES) | ours >= set(DIALECTS)
 
 

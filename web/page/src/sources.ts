@@ -18,7 +18,8 @@ export interface Source {
 export function servedSources(models: readonly ServedModel[], key: string): Source[] {
   return models.flatMap(({ id, onnx }) => {
     if (!onnx) return [];
-    const place: Place = { kind: "url", url: at(onnx.path).href, key };
+    // onnx.path begins with what a proxy adds, if the server was told: relative to the page it is right in any case
+    const place: Place = { kind: "url", url: at(`models/${id}/resolve/main/`).href, key };
     return [{ id, label: id, place, sizes: new Map(Object.entries(onnx.variants)) as Map<Dtype, number> }];
   });
 }

@@ -35,15 +35,19 @@ DTYPES: Mapping[str, str] = {
 _GRAPH = re.compile(r"onnx/model(_[a-z0-9]+)?\.onnx(_data(_\d+)?)?")
 
 
-def summary(spec: ModelSpec) -> dict[str, Any] | None:
-    """Where a model's files are and the bytes of each variant, data files counted in; None without ONNX graphs."""
+def summary(spec: ModelSpec, root_path: str = "") -> dict[str, Any] | None:
+    """Where a model's files are and the bytes of each variant, data files counted in; None without ONNX graphs.
+
+    root_path: what a proxy in front adds, so that the path is one that a browser can ask for.
+    """
     variants: dict[str, int] = {}
     for name, entry in _listed(spec).items():
         match = _GRAPH.fullmatch(name)
         dtype = DTYPES.get(match[1] or "") if match else None
         if dtype is not None:
             variants[dtype] = variants.get(dtype, 0) + entry.bytes
-    return {"path": f"/models/{spec.name}/resolve/main/", "variants": variants} if variants else None
+    path = f"{root_path.rstrip('/')}/models/{spec.name}/resolve/main/"
+    return {"path": path, "variants": variants} if variants else None
 
 
 class _Sent(FileResponse):

@@ -54,6 +54,9 @@ def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
         "aliases": list(status.aliases),
         "state": str(status.state),
         "task": "rerank",
+        "model_type": "rerank",  # this and the next two are Xinference's
+        "model_ability": ["rerank"],
+        "model_name": status.name,
     }
     if status.reason:
         found["reason"] = status.reason
@@ -63,7 +66,7 @@ def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
             "device": status.info.device,
             "precision": status.info.precision,
         }
-    files = modelfiles.summary(service.pool.find(status.name).spec)
+    files = modelfiles.summary(service.pool.find(status.name).spec, service.settings.root_path)
     if files is not None:
         found["onnx"] = files
     return found

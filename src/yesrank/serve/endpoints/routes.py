@@ -19,8 +19,6 @@ from yesrank.serve.watch.record import record_of
 RERANK = (
     "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",
 )  # fmt: skip
-ANYWHERE = ("rerank", "reranking", "reranks", "ranking", "text-rerank")
-"""Last parts that are answered behind any path: base URLs end in many ways, and each service has its own."""
 SCORE = ("/score", "/v1/score")
 NOTE = "X-Yesrank-Note"
 """What was read otherwise than it was sent, or not at all."""
@@ -36,11 +34,13 @@ def router() -> APIRouter:
         _post(found, path, rerank, "Score pairs", openapi.score())
     for path in EMBED:
         _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
-    for last in ANYWHERE:
+    for last in dialects.LAST_PARTS:
         for path in (f"/{last}", f"/{{before:path}}/{last}"):
             _post(found, path, rerank, "Rank documents", None)
-    for path in ("/{before:path}/score", "/{before:path}/embeddings", "/{before:path}/embed"):
-        _post(found, path, rerank if path.endswith("score") else embed, "As without what stands before", None)
+    for path in ("/inference/{model:path}", "/{before:path}/inference/{model:path}"):
+        _post(found, path, rerank, "Rank documents, the path names the model", None)
+    for path in ("/{before:path}/embeddings", "/{before:path}/embed"):
+        _post(found, path, embed, "As without what stands before", None)
     _add_models(found)
     _add_state(found)
     _add_page(found)
@@ -91,7 +91,15 @@ def _add_state(router: APIRouter) -> None:
     _get(router, "/ready", ready, summary="Ready", responses=openapi.errors("503"))
     _get(router, "/info", info, summary="As Text Embeddings Inference")
     _get(router, "/metrics", show_metrics, summary="For Prometheus", response_class=Response)
-    for path, function in (("/healthz", health), ("/ping", health), ("/docs", show_docs)):
+    for path, function in (
+        ("/healthz", health),
+        ("/ping", health),
+        ("/docs", show_docs),
+        ("/v1/cluster/auth", cluster_auth),
+        ("/.well-known/live", health),
+        ("/.well-known/ready", ready),
+        ("/meta", info),
+    ):
         _unlisted(router, path, function)
 
 
@@ -170,6 +178,11 @@ async def ready(request: Request) -> Response:
     record.line.error = "NotReady"
     _, made = record.dialect.error(Fault(503, problem, request_id=record.id))
     return JSONResponse({"status": "not ready", "reason": problem, **made}, 503, {"Retry-After": "1"})
+
+
+async def cluster_auth(request: Request) -> Response:
+    """Whether there are keys: Xinference's clients ask before they send theirs."""
+    return JSONResponse({"auth": bool(_service(request).settings.api_keys)})
 
 
 async def info(request: Request) -> Response:

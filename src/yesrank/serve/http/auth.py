@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 
-OPEN_PATHS = frozenset({"/health", "/healthz", "/ready", "/ping"})
-"""What needs no key: probes of an orchestrator, which have none. They say nothing about models or texts."""
+OPEN_PATHS = frozenset(
+    {"/health", "/healthz", "/ready", "/ping", "/.well-known/live", "/.well-known/ready", "/v1/cluster/auth"}
+)
+"""What needs no key: probes of an orchestrator (and of Weaviate), which have none, and the question whether there are
+keys (Xinference). They say nothing about models or texts."""
 KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 """Where keys come."""
 

@@ -24,6 +24,7 @@ from yesrank.errors import (
     TooLong,
     YesrankError,
 )
+from yesrank.serve.dialects import LAST_PARTS
 from yesrank.serve.dialects.base import Fault, Kind
 from yesrank.serve.http.body import ClientGone, Refused
 from yesrank.serve.http.middleware import CLIENT_GONE, local_path
@@ -53,6 +54,7 @@ _PATHS = (
     "/api/v1/services/rerank/text-rerank/text-rerank", "/v1/models", "/health", "/ready", "/info", "/metrics", "/docs",
 )  # fmt: skip
 """What is named as nearest to a path that leads nowhere."""
+_SPOKEN = f"{_PATHS[0]} ranks documents, as does any path that ends in /{', /'.join(LAST_PARTS)}; "
 # messages of these may hold paths of this machine or words of a driver: they go into the log only
 _PRIVATE: Mapping[type[YesrankError], str] = {
     ModelError: "the model cannot be used now; the server's log says why",
@@ -118,7 +120,7 @@ def _shown(path: str) -> str:
 
 def _near(path: str) -> str:
     found = get_close_matches(path.lower(), _PATHS, n=1, cutoff=0.7)
-    return f"did you mean {found[0]}? " if found else f"{_PATHS[0]} ranks documents; "
+    return f"did you mean {found[0]}? " if found else _SPOKEN
 
 
 async def _gone(request: Request, _: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Which models a server offers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from yesrank.engine.onnx import check_variant
@@ -26,8 +27,23 @@ def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]
     else:
         default = store.default()
         found = (default, *(entry for entry in store.list() if entry.name != default.name))
+    found = _aliased(found, settings.aliases)
     _check_distinct(found)
     return tuple(_overridden(entry, settings) for entry in found)
+
+
+def _aliased(found: tuple[Entry, ...], aliases: tuple[str, ...]) -> tuple[Entry, ...]:
+    """With the names that the settings give: NAME=MODEL, or NAME for the default model."""
+    more: dict[str, tuple[str, ...]] = {}
+    for alias in aliases:
+        name, _, model = alias.partition("=")
+        entry = next((each for each in found if model in each.names), None) if model else found[0]
+        if entry is None:
+            served = ", ".join(each.name for each in found)
+            raise InputError("alias", f"{model!r} is not served", f"there are: {served}")
+        if name not in entry.names:
+            more[entry.name] = (*more.get(entry.name, ()), name)
+    return tuple(replace(each, aliases=(*each.aliases, *more.get(each.name, ()))) for each in found)
 
 
 def _overridden(entry: Entry, settings: Settings) -> Entry:

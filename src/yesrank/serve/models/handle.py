@@ -19,7 +19,10 @@ from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model that can be served. path: its folder, None for the built-in model; the rest as Reranker takes it."""
+    """A model that can be served. path: its folder, None for the built-in model.
+
+    shape: see store.Entry; the rest as Reranker takes it.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -31,6 +34,7 @@ class ModelSpec:
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
+    shape: str | None = None
 
 
 def own_template(spec: ModelSpec) -> Template | None:
