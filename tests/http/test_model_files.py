@@ -140,3 +140,11 @@ def test_a_folder_that_was_replaced_is_read_again(tmp_path: Path, folder: Path) 
         assert server.client.get("/models/copy/resolve/main/config.json").status_code == 404
         (copy / "yesrank.json").unlink()
         assert server.client.get("/models/copy/resolve/main/config.json").status_code == 404
+
+
+def test_the_path_that_is_told_is_one_behind_the_proxy(folder: Path) -> None:
+    with serving(Settings(root_path="/ranking/"), [Entry("small", folder)], SlowScorer()) as behind:
+        (model,) = behind.client.get("/ranking/v1/models").json()["data"]
+        path = model["onnx"]["path"]
+        assert path == "/ranking/models/small/resolve/main/"
+        assert behind.client.get(path + "config.json").json() == {}
