@@ -138,12 +138,6 @@ def test_a_header_says_that_a_client_is_pinecones(server: Server) -> None:
     assert {*answer.json()} == {"model", "data", "usage"}
 
 
-def test_compressed_bodies_are_refused(server: Server) -> None:
-    answer = server.rerank(GOOD, headers={"Content-Encoding": "gzip"})
-    assert answer.status_code == 415
-    assert "Content-Encoding" in answer.json()["message"]
-
-
 def test_one_failure_leaves_others_alone() -> None:
     scorer = SlowScorer()
     with serving(scorer=scorer) as server:

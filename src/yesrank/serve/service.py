@@ -13,7 +13,7 @@ from yesrank.errors import Draining, ModelNotFound
 from yesrank.serve import answering
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, model_in, recognise
-from yesrank.serve.http import body, protocol
+from yesrank.serve.http import body, packing, protocol
 from yesrank.serve.http.admission import Admission, Downloads, Place
 from yesrank.serve.http.middleware import local_path
 from yesrank.serve.http.waiting import while_wanted
@@ -112,6 +112,12 @@ class Service:
             return await while_wanted(
                 request, self._answer(record, path, request.headers, raw, remaining), remaining + _MARGIN
             )
+
+    async def pack(self, made: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+        """An answer as it is sent, and its headers: packed where it is large and the client can unpack it."""
+        if len(made) < packing.WORTH or not packing.wants_gzip(accept_encoding):
+            return made, {"Vary": "Accept-Encoding"}
+        return await self._workers.run(True, lambda: packing.pack(made)), packing.PACKED
 
     async def _read(self, request: Request, place: Place) -> bytes:
         """The body. When the server ends it is not waited for: its work would be refused."""

@@ -114,7 +114,7 @@ _STATUSES = {
     "404": "No model has that name",
     "408": "The body did not arrive in time",
     "413": "The body, its documents or their text are too much for one request",
-    "415": "The body is compressed",
+    "415": "The body is compressed otherwise than by gzip",
     "422": "A field is missing or wrong; `field` names it",
     "429": "The queue is full, or too many files are being sent; Retry-After says when to try again",
     "500": "The model failed on this request",

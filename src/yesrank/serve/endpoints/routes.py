@@ -126,9 +126,10 @@ def _service(request: Request) -> Service:
 
 async def rerank(request: Request) -> Response:
     """Scores documents for a query; the shape of the body decides the shape of the answer."""
-    made = await _service(request).rerank(request)
-    record = record_of(request)
-    headers = {**_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
+    service, record = _service(request), record_of(request)
+    made = await service.rerank(request)
+    made, packed = await service.pack(made, request.headers.get("accept-encoding", ""))
+    headers = {**packed, **_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
     return Response(made, media_type="application/json", headers=headers)
 
 

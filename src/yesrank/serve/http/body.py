@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from yesrank.errors import InputError, YesrankError
 from yesrank.serve.http.admission import Place
+from yesrank.serve.http.packing import Unpacker
 
 # a string that never ends counts to the end of the body: so each byte is looked at once
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -27,34 +28,43 @@ class ClientGone(Exception):
 
 
 async def read(request: Request, place: Place, limit: int, seconds: float) -> bytes:
-    """The body. place: where its bytes are counted.
+    """The body, unpacked. place: where its bytes are counted.
 
-    Raises Refused for one that is compressed, too large or too slow, QueueFull, ClientGone.
+    Raises Refused for one that is packed otherwise than by gzip, too large or too slow, InputError for gzip that is
+    damaged, QueueFull, ClientGone.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise Refused(415, "compressed bodies are not accepted", "send the body without Content-Encoding")
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise Refused(415, "bodies may be compressed by gzip only", "send it so, or without Content-Encoding")
+    unpacker = Unpacker() if encoding.endswith("gzip") else None
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:18]) > limit:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(seconds):
-            return await _collect(request, place, limit)
+            return await _collect(request, place, limit, unpacker)
     except TimeoutError as error:
         raise Refused(408, f"the body did not arrive within {seconds:g} seconds") from error
     except ClientDisconnect as error:
         raise ClientGone from error
 
 
-async def _collect(request: Request, place: Place, limit: int) -> bytes:
-    """A body may come in chunks, without a length or with a wrong one: what counts is what arrives."""
-    parts, size = [], 0
+async def _collect(request: Request, place: Place, limit: int, unpacker: Unpacker | None) -> bytes:
+    """A body may come in chunks, without a length or with a wrong one: what counts is what arrives, unpacked too."""
+    parts, size, arrived = [], 0, 0
     async for part in request.stream():
-        size += len(part)
-        if size > limit:
+        arrived += len(part)
+        for piece in (part,) if unpacker is None else unpacker.pieces(part):
+            size += len(piece)
+            if max(size, arrived) > limit:
+                raise _too_large(limit)
+            place.grow(len(piece))
+            parts.append(piece)
+            await asyncio.sleep(0)  # others are answered while a body is unpacked
+        if arrived > limit:  # it may hold nothing
             raise _too_large(limit)
-        place.grow(len(part))
-        parts.append(part)
+    if unpacker is not None:
+        unpacker.end()
     return b"".join(parts)
 
 

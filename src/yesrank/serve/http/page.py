@@ -15,6 +15,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from yesrank.serve.http.packing import wants_gzip
+
 FOLDER = "assets"
 POLICY = "; ".join(
     (
@@ -111,7 +113,7 @@ def _load(name: str) -> PageFile:
 
 
 def _response(request: Request, file: PageFile, caching: str) -> Response:
-    pack = file.packed is not None and "gzip" in request.headers.get("accept-encoding", "")
+    pack = file.packed is not None and wants_gzip(request.headers.get("accept-encoding", ""))
     # one tag for both forms would be wrong: a strong one stands for bytes
     etag = file.etag.removesuffix('"') + '-gz"' if pack else file.etag
     headers = {**HEADERS, "ETag": etag, "Cache-Control": caching, "Vary": "Accept, Accept-Encoding"}
