@@ -16,6 +16,7 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
 from yesrank.qwen3 import is_classifier, read_config
+from yesrank.sources.ggufmeta import RERANK_TEMPLATE
 from yesrank.templates import own_template, template_of
 
 FILES = (
@@ -53,12 +54,15 @@ def asking_of(folder: Path, template: str | Path | None = None) -> Asking:
     """
     refuse_embeddings(folder)
     modules = _modules(folder)
+    ranks = folder / RERANK_TEMPLATE
     score = next((path for kind, path in modules if kind == "LogitScore"), None)
     answers = _labels(folder) if score is None else _answers(folder / score / "config.json")
     text = _chat_template(folder)
     writes_pairs = text is not None and set(_ROLE.findall(text)) == {"query", "document"}
     if template is not None:
         return Asking(template_of(template), None, answers, _origin(modules, template=False))
+    if ranks.is_file():
+        return _of_llama_cpp(ranks, answers)
     if not modules and not writes_pairs:
         return Asking(answers=answers)
     if text is None or not _takes_messages(folder):
@@ -74,7 +78,7 @@ def asking_of_checkpoint(checkpoint: Checkpoint, template: str | Path | None = N
     """As asking_of, and raises UnsupportedModel for tensors that an embedding model's program saved."""
     asked = asking_of(checkpoint.folder, template)
     if checkpoint.is_bare and asked.answers is None:
-        raise embeds(checkpoint.folder)
+        raise embeds(checkpoint.path)
     return asked
 
 
@@ -209,6 +213,20 @@ def _recognised(folder: Path, text: str) -> tuple[Template, str | None]:
             f"{folder}: its chat template does not write query and document once each", _NEXT
         )
     return _own(folder, asked[form], written(_INSTRUCTION, structured=form))
+
+
+def _of_llama_cpp(path: Path, answers: tuple[int, int] | None) -> Asking:
+    """Of the template that a GGUF file brings for ranking, where it is one that is known."""
+    text = path.read_bytes().decode("utf-8").replace("{query}", _QUERY).replace("{document}", _DOCUMENT)
+    for template in TEMPLATES.values():
+        if (found := _pattern(template).fullmatch(text)) is not None:
+            return Asking(
+                template, found["instruction"], answers, "template and instruction are the GGUF file's own"
+            )
+    raise UnsupportedModel(
+        f"the GGUF file's rerank template is not one that Qwen3-Reranker was trained with: {text[-160:]!r}",
+        _NEXT,
+    )
 
 
 def _own(folder: Path, asked: str, marked: str) -> tuple[Template, str]:

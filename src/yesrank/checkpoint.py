@@ -9,9 +9,9 @@ from yesrank import qwen3, rope
 from yesrank.errors import CheckpointError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
 from yesrank.sources.base import FLOATS, Tensor, Tensors
-from yesrank.sources.files import SafetensorsFiles
 from yesrank.sources.labels import WithoutNo
-from yesrank.tensorplaces import INDEX, SINGLE, full_names, refuse_what_is_no_checkpoint, weight_files
+from yesrank.sources.opening import open_tensors
+from yesrank.tensorplaces import INDEX, SINGLE, full_names
 from yesrank.types import FloatArray
 
 _QUANTISED = (".qweight", ".qzeros", ".weight_packed")  # of GPTQ, AWQ and compressed-tensors
@@ -29,14 +29,17 @@ class Checkpoint:
     rows. notes: what is not as it seems, for a person to read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises ModelNotFound, UnsupportedModel or CheckpointError, each saying what to do."""
-        self.folder = folder
-        refuse_what_is_no_checkpoint(folder)
-        self.config = Qwen3Config.from_folder(folder)
-        forgotten = rope.forgotten_theta(qwen3.read_config(folder))
-        self.notes: tuple[str, ...] = (forgotten,) if forgotten else ()
-        self._stored: Tensors = SafetensorsFiles(folder, weight_files(folder))
+    def __init__(self, path: Path, *, tokenizer: Path | None = None) -> None:
+        """path, tokenizer: see sources.opening. `folder`: of the small files, for most kinds the path itself.
+
+        Raises ModelNotFound, UnsupportedModel, CheckpointError, MissingExtra or InputError, each saying what to do.
+        """
+        opened = open_tensors(path, tokenizer)
+        self.path, self.folder = path, opened.folder
+        self.config = Qwen3Config.from_folder(self.folder)
+        forgotten = rope.forgotten_theta(qwen3.read_config(self.folder))
+        self.notes: tuple[str, ...] = (*opened.notes, *((forgotten,) if forgotten else ()))
+        self._stored: Tensors = opened.tensors
         self._place = self._locate()
         if self.config.labels:
             self._settle_labels()
@@ -102,7 +105,7 @@ class Checkpoint:
         labels = self.shape(qwen3.SCORE)[0]
         if labels > qwen3.LABELS:
             raise UnsupportedModel(
-                f"{self.folder} sorts into {labels} classes; a reranker has one label, or two",
+                f"{self.path} sorts into {labels} classes; a reranker has one label, or two",
                 "take a model that was trained to rank",
             )
         if labels == 1:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 POINTER = "a Git LFS pointer, not the file itself"
 PAGE = "a web page"
+GGUF = "a GGUF model"
 _HEAD = 4096
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"version https://git-lfs\.github\.com/spec/"), POINTER),
@@ -19,10 +20,11 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\xfd7zXZ\0"), "packed with xz"),
     (re.compile(rb"\x28\xb5\x2f\xfd"), "packed with Zstandard"),
     (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
-    (re.compile(rb"GGUF"), "a GGUF model"),
+    (re.compile(rb"GGUF"), GGUF),
     (re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*", re.DOTALL), "a picture"),
 )
 _HINTS = {
+    GGUF: "give it a name that ends in .gguf, and that name: yesrank convert MODEL.gguf FOLDER",
     POINTER: "fetch the file: git lfs pull, where it was cloned; or: yesrank pull OWNER/NAME",
     PAGE: "a login or error page was saved in its place: download it with: yesrank pull OWNER/NAME",
 }
@@ -40,5 +42,7 @@ def in_place_of(path: Path) -> tuple[str, str] | None:
         with path.open("rb") as file:
             found = kind_of(file.read(_HEAD))
     except OSError:
+        return None
+    if found == GGUF and path.suffix == ".gguf":
         return None
     return None if found is None else (found, _HINTS.get(found, "download the file again"))

@@ -102,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / FILE
     try:
         data = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the second of a model that is a file
         return None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}", _AGAIN) from error

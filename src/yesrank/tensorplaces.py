@@ -27,14 +27,12 @@ _AGAIN = "download the file again"
 
 
 def refuse_what_is_no_checkpoint(folder: Path) -> None:
-    """Raises ModelNotFound, UnsupportedModel or CheckpointError where a folder cannot be a whole safetensors model."""
+    """Raises ModelNotFound, UnsupportedModel or CheckpointError where a path cannot be a whole model."""
+    if gguf_of(folder) is not None:
+        return
     is_folder = folder.is_dir()
     names = {path.name for path in folder.iterdir()} if is_folder else set()
     whole = bool(names & {SINGLE, INDEX})
-    if folder.suffix == ".gguf" or (not whole and any(name.endswith(".gguf") for name in names)):
-        raise UnsupportedModel(
-            f"{folder} is a GGUF model", "download the original safetensors checkpoint instead"
-        )
     if not is_folder:
         raise ModelNotFound(
             f"there is no folder {folder}", "download the checkpoint, for example with: hf download"
@@ -45,6 +43,23 @@ def refuse_what_is_no_checkpoint(folder: Path) -> None:
             f"{folder} has neither {SINGLE} nor {INDEX}",
             "download the checkpoint's safetensors files; pytorch_model.bin is not read",
         )
+
+
+def gguf_of(path: Path) -> Path | None:
+    """The GGUF file at a path: itself, or the only one of a folder without safetensors. Raises ModelNotFound."""
+    if path.suffix == ".gguf" and not path.is_dir():
+        if not path.exists():
+            raise ModelNotFound(f"there is no file {path}", "check the path")
+        return path
+    if not path.is_dir() or any((path / name).exists() for name in (SINGLE, INDEX)):
+        return None
+    found = sorted(path.glob("*.gguf"))
+    if len(found) > 1:
+        raise UnsupportedModel(
+            f"{path} holds {len(found)} GGUF files: {', '.join(each.name for each in found[:4])}",
+            "name one of the files",
+        )
+    return found[0] if found else None
 
 
 def refuse_adapters(name: str, files: Collection[str]) -> None:

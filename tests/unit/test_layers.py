@@ -38,7 +38,7 @@ BESIDE = {
     "sources": {"tensorplaces"},
     "checkpoint": {"qwen3", "rope", "sources", "tensorplaces"},
     "templates": {"prompt"},
-    "asking": {"qwen3", "checkpoint", "prompt", "templates"},
+    "asking": {"sources", "qwen3", "checkpoint", "prompt", "templates"},
     "manifest": {"qwen3", "prompt"},
     "randomweights": {"convert"},
 }

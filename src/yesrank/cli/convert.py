@@ -37,7 +37,8 @@ def convert(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="Checkpoint folder with safetensors files; or builtin, the small model that comes with yesrank.",
+            help="Checkpoint folder with safetensors files, or a GGUF file; or builtin, the small model that comes "
+            "with yesrank.",
             show_default=False,
         ),
     ],
@@ -72,6 +73,14 @@ def convert(
         ),
     ] = None,
     template: TemplateOption = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="FOLDER",
+            help="With tokenizer.json; for GGUF files from which it cannot be rebuilt.",
+        ),
+    ] = None,
     smooth: Annotated[
         bool,
         typer.Option(
@@ -86,6 +95,8 @@ def convert(
 
     The folder appears whole or not at all.
     """
+    from yesrank.asking import asking_of_checkpoint, notes_of
+    from yesrank.checkpoint import Checkpoint
     from yesrank.convert import DEFAULT_VARIANTS
     from yesrank.convert import convert as run
     from yesrank.convert import convert_onnx as run_onnx
@@ -93,15 +104,16 @@ def convert(
     for_openvino = {"weights": weights, "tokenizer_ir": tokenizer_ir or None}
     for_onnx = {"variants": variants, "head": head}
     _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
-    source = _checkpoint(source)
-    for line in _notes(source, template):
+    source = _path(source)
+    checkpoint = Checkpoint(source, tokenizer=tokenizer)
+    for line in notes_of(checkpoint, asking_of_checkpoint(checkpoint, template)):
         output.note(f"note: {line}")
     started = time.perf_counter()
     with _progress(source) as progress:
         if format is Format.ONNX:
             names = DEFAULT_VARIANTS if variants is None else _names(variants)
             run_onnx(
-                source,
+                checkpoint,
                 target,
                 variants=names,
                 head=(head or Head.YESNO).value,
@@ -111,7 +123,7 @@ def convert(
             )
         else:
             run(
-                source,
+                checkpoint,
                 target,
                 weights=(weights or Weights.INT8).value,
                 tokenizer_ir=tokenizer_ir,
@@ -122,7 +134,7 @@ def convert(
     _show(target, source, format, time.perf_counter() - started, as_json=as_json)
 
 
-def _checkpoint(source: Path) -> Path:
+def _path(source: Path) -> Path:
     from yesrank.models.folder import builtin_checkpoint
     from yesrank.store.resolve import HUB_ID, from_address
 
@@ -145,15 +157,6 @@ def _smooth(checkpoint: "Checkpoint") -> "Factors":
         f"smoothed: the matrices' products in int8 are off by {found.after:.2%} instead of {found.before:.2%}"
     )
     return found.factors
-
-
-def _notes(source: Path, template: str | None) -> tuple[str, ...]:
-    """What is not as it seems in a checkpoint. Raises as convert."""
-    from yesrank.asking import asking_of_checkpoint, notes_of
-    from yesrank.checkpoint import Checkpoint
-
-    checkpoint = Checkpoint(source)
-    return notes_of(checkpoint, asking_of_checkpoint(checkpoint, template))
 
 
 def _refuse(options: dict[str, Any], format: Format) -> None:

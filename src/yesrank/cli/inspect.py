@@ -35,11 +35,12 @@ def inspect(
     entry = resolve(str(folder))
     folder = entry.path
     files = {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
+        path.relative_to(folder).as_posix() if path != folder else path.name: path.stat().st_size
+        for path in sorted(folder.rglob("*") if folder.is_dir() else [folder])
         if path.is_file()
     }
-    problems = [*file_problems(folder, files), *_against_manifest(folder, files, with_hashes=with_hashes)]
+    place = folder if folder.is_dir() else folder.parent
+    problems = [*file_problems(place, files), *_against_manifest(folder, files, with_hashes=with_hashes)]
     facts: dict[str, Any] = {}
     try:
         facts = _facts(folder, entry.template)
@@ -111,7 +112,7 @@ def _facts(folder: Path, template: str | None) -> dict[str, Any]:
     model = open_model(folder)
     used = model.template if template is None else template_of(template)
     if is_own(used):
-        PromptEncoder.from_folder(folder).check_template(used)
+        PromptEncoder.from_folder(model.texts).check_template(used)
     manifest = model.manifest
     return {
         "kind": model.kind,

@@ -120,7 +120,7 @@ def answer_ids(checkpoint: Checkpoint, asked: Asking) -> dict[str, int]:
     answers = dict(zip(("yes", "no"), ids, strict=True))
     if max(answers.values()) >= checkpoint.config.outputs:
         raise CheckpointError(
-            f"{checkpoint.folder}: tokenizer.json has more tokens than the model ({checkpoint.config.vocab_size})",
+            f"{checkpoint.path}: tokenizer.json has more tokens than the model ({checkpoint.config.vocab_size})",
             "tokenizer.json and weights are of different models: download both again",
         )
     return answers
@@ -139,7 +139,7 @@ def manifest_of(
     smooth: bool = False,
 ) -> Manifest:
     """The manifest of a folder that is complete but for it. Reads and hashes every file."""
-    name, revision = _origin(checkpoint.folder)
+    name, revision = _origin(checkpoint.path)
     return Manifest(
         yesrank=version("yesrank"),
         source=name,

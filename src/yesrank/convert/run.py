@@ -35,7 +35,7 @@ _MARGIN = 16 << 20
 
 
 def convert(
-    source: Path,
+    source: Path | Checkpoint,
     target: Path,
     *,
     weights: str = "int8",
@@ -44,7 +44,7 @@ def convert(
     smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
-    """Makes the OpenVINO model folder `target` from the checkpoint folder `source`, whole or not at all.
+    """Makes the OpenVINO model folder `target` from the checkpoint `source` (or its path), whole or not at all.
 
     weights: one of weights.KINDS. template: None for the one that the checkpoint says. tokenizer_ir: also write
     openvino_tokenizer and openvino_detokenizer. smooth: finds factors that are multiplied into the weights (see
@@ -64,7 +64,7 @@ def convert(
 
     if tokenizer_ir:
         require_packages()
-    checkpoint = Checkpoint(source)
+    checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source)
     planned = planned_bytes(checkpoint.config, weights)
     asked = asking_of_checkpoint(checkpoint, template)
     answers = answer_ids(checkpoint, asked)

@@ -18,6 +18,7 @@ from yesrank.prompt import Template
 from yesrank.qwen3 import Qwen3Config
 from yesrank.templates import FILE as TEMPLATE_FILE
 from yesrank.templates import folder_template, template_of
+from yesrank.tensorplaces import gguf_of
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 from yesrank.types import FloatArray
 
@@ -26,8 +27,10 @@ _HEAD = "head.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A folder that can be run. kind: "openvino", "onnx" or "checkpoint", the first of these that is there.
+    """A folder that can be run, or a GGUF file.
 
+    texts: the folder of its tokenizer, for most kinds the path. kind: "openvino", "onnx" or "checkpoint", the first of
+    these that is there.
     variants: of the ONNX files, the default one first. answers: token ids of yes and no, or of what stands for them.
     instruction: the default one; None for the model card's.
     max_length: default limit of a prompt, limit: the highest that may be asked for, both in tokens.
@@ -35,6 +38,7 @@ class ModelFolder:
     """
 
     path: Path
+    texts: Path
     kind: str
     variants: tuple[str, ...]
     manifest: Manifest | None
@@ -69,7 +73,7 @@ def open_model(model: str | Path | None = None, template: str | Path | None = No
     that is wanted whatever the folder says of it. How a folder without a manifest is asked: see asking.
     """
     path = model_path(model)
-    if not path.is_dir():
+    if not path.is_dir() and path.suffix != ".gguf":
         raise ModelNotFound(
             f"there is no model folder {path}",
             "give a converted folder; to make one: yesrank convert CHECKPOINT FOLDER",
@@ -80,16 +84,17 @@ def open_model(model: str | Path | None = None, template: str | Path | None = No
         check_files(path, here)
         check_beside(path, here)
     kind = _kind(path)
-    config, asked, notes = _read(path, kind, manifest, template)
+    config, asked, texts, notes = _read(path, kind, manifest, template)
     limit = config.longest
     return ModelFolder(
         path=path,
+        texts=texts,
         kind=kind,
         variants=tuple(file.variant for file in variants_of(path)),
         manifest=manifest,
         config=config,
         template=asked.template,
-        answers=asked.answers or _yes_no(PromptEncoder.from_folder(path)),
+        answers=asked.answers or _yes_no(PromptEncoder.from_folder(texts)),
         instruction=asked.instruction,
         max_length=min(limit, manifest.max_length if manifest else MODEL_CARD_MAX_LENGTH),
         limit=limit,
@@ -99,13 +104,17 @@ def open_model(model: str | Path | None = None, template: str | Path | None = No
 
 def _read(
     path: Path, kind: str, manifest: Manifest | None, template: str | Path | None
-) -> tuple[Qwen3Config, Asking, tuple[str, ...]]:
-    """What holds of config.json, how the model is asked, and notes. A checkpoint's tensors are all looked at."""
+) -> tuple[Qwen3Config, Asking, Path, tuple[str, ...]]:
+    """What holds of config.json, how the model is asked, the folder of its tokenizer, and notes.
+
+    A checkpoint's tensors are all looked at.
+    """
+    texts = path
     notes: tuple[str, ...] = ()
     if kind == "checkpoint":
         checkpoint = Checkpoint(path)
         asked = asking_of_checkpoint(checkpoint, template)
-        config, notes = checkpoint.config, checkpoint.notes
+        config, texts, notes = checkpoint.config, checkpoint.folder, checkpoint.notes
     else:
         config = Qwen3Config.from_folder(path)
         asked = _of_manifest(path, manifest, template) if manifest else asking_of(path, template)
@@ -113,7 +122,7 @@ def _read(
         said = (asked.origin,) if asked.origin else ()
         what = "max_length is" if said else "template card and max_length are"
         notes = (f"no yesrank.json: {what} the model card's", *said, *notes)
-    return config, asked, notes
+    return config, asked, texts, notes
 
 
 def _of_manifest(path: Path, manifest: Manifest, template: str | Path | None) -> Asking:
@@ -159,7 +168,7 @@ def _kind(path: Path) -> str:
         return "openvino"
     if variants_of(path):
         return "onnx"
-    if holds_checkpoint(path):
+    if holds_checkpoint(path) or gguf_of(path) is not None:
         return "checkpoint"
     raise ModelError(
         f"{path} holds neither an OpenVINO model, nor ONNX files, nor a safetensors checkpoint",

@@ -63,7 +63,7 @@ class Reranker:
             own = DEFAULT_INSTRUCTION if self.folder.instruction is None else self.folder.instruction
             self._instruction = own if asked is None else asked
             self.max_length = _max_length(self.folder, max_length)
-            self._encoder = PromptEncoder.from_folder(self.folder.path)
+            self._encoder = PromptEncoder.from_folder(self.folder.texts)
             if is_own(self.template):
                 self._encoder.check_template(self.template)
             self._engine = open_engine(

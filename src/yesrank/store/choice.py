@@ -110,7 +110,11 @@ def _onnx(hub_id: str, graphs: Mapping[str, str], variant: str | None) -> Choice
 
 def _refusal(hub_id: str, names: set[str]) -> tuple[str, str]:
     if any(name.endswith(".gguf") for name in names):
-        return f"{hub_id} holds a GGUF model", "pull the original safetensors checkpoint instead"
+        return (
+            f"{hub_id} holds GGUF models, of which each is a file",
+            "pull the original safetensors checkpoint; or download one of the files, then: "
+            "yesrank add NAME --model-path FILE.gguf",
+        )
     example = "for example: yesrank pull Qwen/Qwen3-Reranker-0.6B"
     if found := sorted(name for name in names if name.endswith(".onnx") and CONFIG in names):
         return (

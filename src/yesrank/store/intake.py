@@ -14,7 +14,7 @@ from yesrank.store.choice import Choice, choose
 from yesrank.store.entry import Entry
 from yesrank.store.folders import state_of
 from yesrank.store.pending import changing, is_leftover, mark, tidy
-from yesrank.store.places import folder_for, is_folder, models_folder
+from yesrank.store.places import folder_for, is_folder, is_model, models_folder
 from yesrank.store.resolve import HUB_ID, from_address
 from yesrank.store.store import Store, without_taken_aliases
 from yesrank.templates import is_own, template_of
@@ -62,7 +62,7 @@ def take_in(
     model, revision = _address(model, revision)
     tidy(models_folder(), store)
     path = Path(model).expanduser()
-    if is_folder(path):
+    if is_model(path):
         if revision is not None:
             raise InputError(
                 "revision", f"{model} is a folder, not a model of the hub", "leave --revision out"
@@ -234,7 +234,7 @@ def _check_template(model: "ModelFolder", entry: Entry) -> None:
     from yesrank.tokens import PromptEncoder
 
     if entry.template is not None and is_own(template := template_of(entry.template)):
-        PromptEncoder.from_folder(model.path).check_template(template)
+        PromptEncoder.from_folder(model.texts).check_template(template)
 
 
 def _check_converted(entry: Entry) -> None:

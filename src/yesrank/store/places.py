@@ -37,6 +37,11 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_model(path: Path) -> bool:
+    """Whether it is a folder, or a GGUF file, which is a model by itself."""
+    return is_folder(path) or (path.suffix == ".gguf" and is_file(path))
+
+
 def is_file(path: Path) -> bool:
     """As is_folder, of a file."""
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
-from yesrank.store.places import is_file, is_folder
+from yesrank.store.places import is_file, is_model
 from yesrank.store.store import Store, near
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -38,7 +38,7 @@ def resolve(
         return builtin_entry()
     path = Path(model).expanduser()
     name = model.as_posix() if isinstance(model, Path) else model
-    if model == "" or not is_folder(path):
+    if model == "" or not is_model(path):
         found = names.find(name)
         if found is None:
             raise not_found(name, names)

@@ -55,7 +55,10 @@ def read_again(checkpoint: Checkpoint, answers: Sequence[int]) -> Reading:
         found.append(f"cos and sin are {np.hypot(cos, sin)[0]:.5f} in size, not {size:.5f}")
     elif not np.allclose(np.arctan2(sin, cos), frequencies, rtol=1e-3, atol=1e-6):
         found.append("position embeddings turn at other frequencies (rope_theta, rope_scaling)")
-    rows = _head_rows(checkpoint.folder, bool(config.get("tie_word_embeddings")), answers)
+    if checkpoint.files[0].suffix == ".gguf":
+        rows = _gguf_rows(checkpoint.files[0], answers)
+    else:
+        rows = _head_rows(checkpoint.folder, bool(config.get("tie_word_embeddings")), answers)
     if not np.array_equal(rows, checkpoint.output_rows(list(answers))):
         found.append("the output rows of the answers are other ones (lm_head, tie_word_embeddings)")
     return Reading(by, tuple(f"read by {by}, {each}" for each in found))
@@ -115,6 +118,17 @@ def _turns(config: Mapping[str, Any], width: int) -> tuple[list[float], float]:
     return angles, grown[0] / grown[1] if all(each > 1 for each in grown) else 1 + 0.1 * math.log(
         max(factor, 1.0)
     )
+
+
+def _gguf_rows(file: Path, answers: Sequence[int]) -> np.ndarray:
+    """float32 [2, D]: of the head that ranks, of the output embedding, or of the input's, whichever is there first."""
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+
+    tensors = {each.name: each for each in GGUFReader(file).tensors}
+    names = ("cls.output.weight", "output.weight", "token_embd.weight")
+    chosen = next(tensors[name] for name in names if name in tensors)
+    return dequantize(chosen.data[list(answers)], chosen.tensor_type)
 
 
 def _head_rows(folder: Path, tied: bool, answers: Sequence[int]) -> np.ndarray:

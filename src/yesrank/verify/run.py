@@ -176,7 +176,7 @@ def examine(
     golden = _golden(expected, found)
     return Report(
         folder=model.path,
-        source=checkpoint.folder,
+        source=checkpoint.path,
         engine=info,
         weights=weights,
         arithmetic=arithmetic,
@@ -253,7 +253,7 @@ def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> lis
     )  # what its tensors say; the folder's config.json may be a plain copy
     if replace(model.config, tie_word_embeddings=tied) != checkpoint.config:
         raise ModelError(
-            f"{model.path} and {checkpoint.folder} are of different models (config.json differs)",
+            f"{model.path} and {checkpoint.path} are of different models (config.json differs)",
             "name the checkpoint that the folder was converted from",
         )
     ours, theirs = (
@@ -303,7 +303,7 @@ def _golden_failures(model: ModelFolder, checkpoint: Checkpoint, golden: Golden)
     """A source that goes by the published model's name has to give the published logits."""
     name = str(texts()["golden"]["model"]).lower()
     source = str(model.manifest.source) if model.manifest is not None else ""
-    claims = name in (checkpoint.folder.name.lower(), source.rstrip("/").rpartition("/")[2].lower())
+    claims = name in (checkpoint.path.name.lower(), source.rstrip("/").rpartition("/")[2].lower())
     if golden.reference_error is None or golden.applies or not claims:
         return ()
     return (f"{golden.note}: an altered checkpoint, or a damaged download",)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from yesrank.checkpoint import Checkpoint
 from yesrank.convert.fold import Smooth
 from yesrank.convert.folder import ConvertProgress
 from yesrank.convert.onnx.variants import DEFAULT_VARIANTS, HEADS, VARIANTS
@@ -14,7 +15,7 @@ __all__ = ["DEFAULT_VARIANTS", "HEADS", "VARIANTS", "convert_onnx"]
 
 
 def convert_onnx(
-    source: Path,
+    source: Path | Checkpoint,
     target: Path,
     *,
     variants: Sequence[str] = DEFAULT_VARIANTS,
@@ -23,7 +24,7 @@ def convert_onnx(
     smooth: Smooth | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
-    """Makes the ONNX model folder `target` from the checkpoint folder `source`, whole or not at all.
+    """Makes the ONNX model folder `target` from the checkpoint `source` (or its path), whole or not at all.
 
     variants: names of VARIANTS, or "all". head: "yesno", two logits and no vocabulary matrix, or "full", the logits
     of every token, as other programs expect them. template: None for the one that the checkpoint says. smooth: finds

@@ -36,7 +36,7 @@ _MARGIN = 16 << 20
 
 
 def run(
-    source: Path,
+    source: Path | Checkpoint,
     target: Path,
     variants: Sequence[str],
     head: str,
@@ -51,10 +51,10 @@ def run(
     wanted = chosen(variants)
     if smooth is not None:
         _check_smooth(wanted)
-    checkpoint = Checkpoint(source)
+    checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source)
     if head == "full" and checkpoint.config.labels:
         raise InputError(
-            "head", f"{source} is a classifier: it has no logits of a vocabulary", "leave --head out"
+            "head", f"{checkpoint.path} is a classifier: it has no logits of a vocabulary", "leave --head out"
         )
     asked = asking_of_checkpoint(checkpoint, template)
     answers = answer_ids(checkpoint, asked)
@@ -74,7 +74,7 @@ def run(
             for variant, graph in graphs.items():
                 files.write(folder / variant.file, graph.model(version("yesrank")), plans[variant], meter)
             copy_files(checkpoint, folder)
-            write_companions(source, folder)
+            write_companions(checkpoint.folder, folder)
             write_config(checkpoint, folder, wanted, _data_files(plans))
             write_head(folder, checkpoint, answers)
             write_own(folder, asked.template)
