@@ -4,11 +4,12 @@ VENV := .venv
 PARITY_VENV := .venv-parity
 PUBLISHED_VENV := .venv-published
 MTEB_VENV := .venv-mteb
+JOBS_VENV := .venv-jobs
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-clients test-browser check format docs findings bench bench-peers bench-serve bench-memory clean
+.PHONY: help demo test test-parity test-mteb test-jobs test-clients test-browser check format docs findings bench bench-peers bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +26,9 @@ test-parity: $(PARITY_VENV)/.ready $(PUBLISHED_VENV)/.ready ## compare with PyTo
 
 test-mteb: $(MTEB_VENV)/.ready ## evaluate through mteb, without a network (downloads about 500 MB of packages)
 	$(MTEB_VENV)/bin/python -m pytest tests/evaluate
+
+test-jobs: $(JOBS_VENV)/.ready ## batch jobs on a Ray cluster of several nodes on this machine (downloads about 200 MB of packages)
+	$(JOBS_VENV)/bin/python -m pytest tests/jobs
 
 test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
 	$(BIN)/python -m pytest tests/clients
@@ -62,7 +66,7 @@ findings: ## what other libraries do against expectation: each script installs a
 	test -z "$$failed" || { echo "otherwise than stated:$$failed"; exit 1; }
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) $(PARITY_VENV) $(PUBLISHED_VENV) $(MTEB_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PARITY_VENV) $(PUBLISHED_VENV) $(MTEB_VENV) $(JOBS_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -99,4 +103,11 @@ $(MTEB_VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(MTEB_VENV)
 	$(MTEB_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 	$(MTEB_VENV)/bin/python $(PIP) -e '.[dev,mteb]'
+	@touch $@
+
+# an environment of its own: ray is no part of the usual one
+$(JOBS_VENV)/.ready: pyproject.toml tests/jobs/requirements.txt
+	$(PYTHON) -m venv $(JOBS_VENV)
+	$(JOBS_VENV)/bin/python $(PIP) -r tests/jobs/requirements.txt
+	$(JOBS_VENV)/bin/python $(PIP) -e '.[ray]'
 	@touch $@

@@ -15,6 +15,8 @@ VARIABLES = {
     "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.29 and later; it looks once, when it is imported
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub, hf_xet, transformers, datasets, sentence-transformers, mteb
     "HAYSTACK_TELEMETRY_ENABLED": "False",  # haystack, which yesrank.integrations.haystack imports
+    "RAY_USAGE_STATS_ENABLED": "0",  # ray, at the start of a cluster
+    "VLLM_NO_USAGE_STATS": "1",  # vllm, when a model is loaded
 }
 # openvino's sender knows no variable of its own, and looks for those of build servers, which others heed too. Where
 # the module cannot be imported, openvino and NNCF use stand-ins of their own that do nothing.
@@ -33,6 +35,8 @@ LIBRARIES = (
     "sentence_transformers",
     "mteb",
     "haystack",
+    "ray",
+    "vllm",
 )
 
 

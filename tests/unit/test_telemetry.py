@@ -43,6 +43,7 @@ def test_all_is_off_where_nothing_is_said(home: Path) -> None:
 
 def test_what_is_set_stays_as_it_is(home: Path) -> None:
     own = {"ORT_DISABLE_TELEMETRY": "0", "HF_HUB_DISABLE_TELEMETRY": "", "HAYSTACK_TELEMETRY_ENABLED": "True"}
+    own |= {"RAY_USAGE_STATS_ENABLED": "1", "VLLM_NO_USAGE_STATS": "0"}
     environ, modules = dict(own), {"openvino_telemetry": sys}
     telemetry.off(environ, modules)
     assert environ == own

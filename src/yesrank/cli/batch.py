@@ -77,6 +77,24 @@ def batch(
         bool,
         typer.Option("--any-processor", help="Let processors of several kinds compute rows of one output."),
     ] = False,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray", help="Compute in several processes, on Ray; without --address on this machine."
+        ),
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Of a Ray cluster that is there: HOST:PORT, or auto.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Of Ray: processes that hold the model; else one a node."),
+    ] = None,
+    cpus: Annotated[
+        int | None,
+        typer.Option("--cpus-per-worker", min=1, help="Of Ray; else each has its share of the cores."),
+    ] = None,
+    gpus: Annotated[float | None, typer.Option("--gpus-per-worker", min=0, help="Of Ray; else none.")] = None,
     anew: Annotated[
         bool, typer.Option("--anew", help="Start over, and throw away what another job left at OUT.")
     ] = False,
@@ -91,10 +109,13 @@ def batch(
     """
     from yesrank.cli.evaluation_progress import progress
     from yesrank.jobs import Job, carry_out, in_this_process, plan_for, settings_of
+    from yesrank.jobs.cluster import Cluster
+    from yesrank.jobs.crew import Model, on_cluster
     from yesrank.jobs.run import check_output
     from yesrank.store.opening import open_entry
 
     check_output(output)
+    _check_ray(ray or address is not None, workers=workers, cpus_per_worker=cpus, gpus_per_worker=gpus)
     _check_inputs(inputs or [], run, corpus, queries, top_k)
     entry = find(model).overridden(
         device=device,
@@ -112,11 +133,28 @@ def batch(
     for note in (*reading.notes, *plan.notes):
         out.note(f"note: {note}")
     job = Job(plan, settings, output, save_run)
-    workers = in_this_process(lambda: open_entry(entry))
+    options = {"tokens": partition_tokens, "as_text": as_text, "any_processor": any_processor}
+    if ray or address is not None:
+        cluster = Cluster(address, workers, cpus, gpus)
+        computed = on_cluster(cluster, Model(entry, options, settings), _warn)
+    else:
+        computed = in_this_process(lambda: open_entry(entry))
     with progress("batch", plan.pairs) as report:
-        done = carry_out(job, workers, anew=anew, note=lambda text: out.warn(f"note: {text}"), report=report)
+        done = carry_out(job, computed, anew=anew, note=_warn, report=report)
     _show(done, output, as_json=as_json)
     name_model(entry)
+
+
+def _warn(text: str) -> None:
+    out.warn(f"note: {text}")
+
+
+def _check_ray(used: bool, **options: object) -> None:
+    given = [name for name, value in options.items() if value is not None]
+    if given and not used:
+        raise InputError(
+            given[0].replace("_", "-"), "is an option of Ray", "say so: --ray, or --address HOST:PORT"
+        )
 
 
 def _check_inputs(

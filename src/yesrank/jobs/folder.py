@@ -30,16 +30,19 @@ def check_same(where: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> N
     """Raises JobError, which names what differs, where the two are not the same job."""
     if was == now:
         return
-    told = [*_differences({"input": was.get("input")}, {"input": now["input"]})]
-    told += _differences(was.get("settings", {}), now["settings"])
+    told = [*differences({"input": was.get("input")}, {"input": now["input"]})]
+    told += differences(was.get("settings", {}), now["settings"])
     raise JobError(f"{where} is of another job: {'; '.join(told) or 'another format'}", _ANEW)
 
 
 def claim_folder(output: Path, manifest: Mapping[str, Any]) -> Path:
-    """The job's folder, made where it is not there. Raises JobError where it is another job's, or cannot be made."""
+    """The job's folder, made where it is not there. Raises JobError where it is another job's, or cannot be made.
+
+    A folder in which no partition is done yet becomes this job's: there is nothing to lose.
+    """
     folder = work_folder(output)
     card = folder / "job.json"
-    if card.exists() or (folder.is_dir() and any(folder.glob("part-*.parquet"))):
+    if folder.is_dir() and any(folder.glob("part-*.parquet")):
         check_same(folder, _read(card), manifest)
         return folder
     with writing(folder):
@@ -90,14 +93,15 @@ def _read(card: Path) -> dict[str, Any]:
     return found
 
 
-def _differences(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> list[str]:
+def differences(was: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> list[str]:
+    """In words, each thing that is not the same in both."""
     found = []
     for name in dict.fromkeys((*was, *now)):
         one, other = was.get(name), now.get(name)
         if one == other:
             continue
         if isinstance(one, dict) and isinstance(other, dict):
-            found += _differences(one, other, of=f"{name.removesuffix('s')} of ")
+            found += differences(one, other, of=f"{name.removesuffix('s')} of ")
         else:
             found.append(_WORDS.get(name) or f"{of}{name.replace('_', ' ')} was {one}, and is {other}")
     return found

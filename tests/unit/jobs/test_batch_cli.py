@@ -115,6 +115,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     [
         (["in.jsonl", "in.jsonl"], "output: in.jsonl does not end in .parquet"),
         (["out.parquet"], "input: there is none"),
+        (["in.jsonl", "out.parquet", "--workers", "2"], "workers: is an option of Ray"),
         (["in.jsonl", "out.parquet", "--corpus", "c"], "corpus: goes with a run"),
         (["in.jsonl", "out.parquet", "--run", "r"], "run: in.jsonl is given as input beside it"),
         (["out.parquet", "--run", "r", "--queries", "q"], "corpus: a run names its texts only"),
@@ -133,18 +134,18 @@ def test_wrong_usage_has_a_next_step(
     assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
-def test_without_pyarrow_the_extra_is_named(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['pyarrow'] = None; "
-    command = [
-        *COMMAND[:2],
-        hidden + COMMAND[2],
-        "batch",
-        write_input(tmp_path / "in.jsonl"),
-        tmp_path / "o.parquet",
-    ]
+@pytest.mark.parametrize(
+    ("module", "extra", "options"), [("pyarrow", "batch", []), ("ray", "ray", ["--ray"])]
+)
+def test_without_a_package_the_extra_is_named(
+    tmp_path: Path, module: str, extra: str, options: list[str]
+) -> None:
+    hidden = f"import sys; sys.modules['{module}'] = None; "
+    given = write_input(tmp_path / "in.jsonl")
+    command = [*COMMAND[:2], hidden + COMMAND[2], "batch", given, tmp_path / "o.parquet", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=os.environ)
     assert done.returncode == 1
-    assert "pip install 'yesrank[batch]'" in done.stderr
+    assert f"pip install 'yesrank[{extra}]'" in done.stderr
 
 
 def test_no_score_at_all_is_a_failure(tmp_path: Path) -> None:

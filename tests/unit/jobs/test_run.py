@@ -186,6 +186,16 @@ def test_partitions_without_their_card_are_refused_not_mixed(
     assert run_job(small_plan, anew=True)[0].computed == small_plan.pairs
 
 
+def test_where_nothing_is_done_there_is_nothing_to_refuse_for(
+    run_job: Run, small_plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError):
+        run_job(small_plan, HashJudge(dead=True))
+    assert (work_folder(tmp_path / "out.parquet") / "job.json").exists()
+    settings = {**SETTINGS, "precision": "bf16"}
+    assert run_job(small_plan, settings=settings)[0].computed == small_plan.pairs
+
+
 def test_two_at_once_are_told(run_job: Run, small_plan: Plan, tmp_path: Path) -> None:
     with claimed(tmp_path / "out.parquet"), pytest.raises(InputError, match="another process"):
         run_job(small_plan)
