@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import openvino as ov
 
@@ -7,21 +9,28 @@ SHAPE = (2, 1, 4, 8)  # layers, KV heads, tokens a block, head size
 
 
 def pool(capacity: int = 4) -> BlockPool:
-    return BlockPool(SHAPE, capacity, ov.Type.f32)
+    return BlockPool(SHAPE, capacity, 3, ov.Type.f32)
+
+
+def places(blocks: BlockPool, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """(keys, values) of a block, [layers, ...] each."""
+    key, value = blocks.tensors()
+    rows = slice(blocks.first(block), blocks.first(block) + SHAPE[0])
+    return key.data[rows], value.data[rows]
 
 
 def test_growing_keeps_what_taken_blocks_hold() -> None:
     blocks = pool()
     taken = [blocks.take() for _ in range(3)]
     for block in taken:
-        for key, value in blocks.tensors():
-            key.data[block], value.data[block] = block + 1, -block - 1
+        key, value = places(blocks, block)
+        key[:], value[:] = block + 1, -block - 1
     blocks.give([taken[1]])
     assert blocks.reserve(6)
     for block in (taken[0], taken[2]):
-        for key, value in blocks.tensors():
-            assert (key.data[block] == block + 1).all()
-            assert (value.data[block] == -block - 1).all()
+        key, value = places(blocks, block)
+        assert (key == block + 1).all()
+        assert (value == -block - 1).all()
     fresh = {blocks.take() for _ in range(6)}
     assert not fresh & {taken[0], taken[2]}
 
@@ -46,12 +55,19 @@ def test_reset_forgets_growth() -> None:
 def test_copy_copies_all_layers() -> None:
     blocks = pool()
     a, b = blocks.take(), blocks.take()
-    for key, value in blocks.tensors():
-        key.data[a], value.data[a] = np.random.rand(*SHAPE[1:]), np.random.rand(*SHAPE[1:])
+    for each in places(blocks, a):
+        each[:] = np.random.rand(*SHAPE)
     blocks.copy(a, b)
-    for key, value in blocks.tensors():
-        assert (key.data[a] == key.data[b]).all()
-        assert (value.data[a] == value.data[b]).all()
+    for one, other in zip(places(blocks, a), places(blocks, b), strict=True):
+        assert (one == other).all()
+
+
+def test_blocks_overlap_neither_each_other_nor_what_serves_all_layers() -> None:
+    blocks = pool()
+    firsts = sorted(blocks.first(blocks.take()) for _ in range(4))
+    assert firsts[0] >= 3
+    assert {b - a for a, b in pairwise(firsts)} == {SHAPE[0]}
+    assert blocks.tensors()[0].shape[0] == firsts[-1] + SHAPE[0]
 
 
 def test_keys_name_everything_before_a_block() -> None:

@@ -135,6 +135,22 @@ def test_memory_after_a_long_kept_prefix_is_what_it_was(opened, monkeypatch) -> 
     assert engine._pool.touched == 0
 
 
+@pytest.mark.parametrize(("shared", "kept"), [(0, 0), (64, 2), (78, 3 + 1 + 5)])
+def test_documents_that_run_in_one_call_take_no_blocks_of_their_own(opened, shared, kept) -> None:
+    """Besides the prefix' blocks: copies of its partly filled one, for later calls and for each document."""
+    engine, _ = opened("paged")
+    engine.encode(request(1, shared, [120] * 6))
+    assert 0 < engine._pool.touched <= kept if kept else engine._pool.touched == 0
+
+
+def test_as_many_documents_as_a_call_takes_find_room_in_it(folders) -> None:
+    engine = open_engine(folders["bf16"], precision="f32")
+    prompts = request(1, 70, [2] * (paged.CALL_SEQUENCES + 5))
+    alone = open_engine(folders["bf16"], precision="f32")
+    expected = [alone.encode([prompt])[0] for prompt in prompts[-3:]]
+    assert (engine.encode(prompts)[-3:] == expected).all()
+
+
 def test_the_head_of_the_chain_is_kept_longest(folders, monkeypatch) -> None:
     """Where only a part of a prefix fits the bound, it is the part that a later call can begin with."""
     block = 2 * CONFIG.num_hidden_layers * CONFIG.num_key_value_heads * 32 * CONFIG.head_dim * 4

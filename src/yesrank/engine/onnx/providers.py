@@ -1,14 +1,13 @@
 """Devices by name -> onnxruntime's execution providers, and a session on one."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-import psutil
 
+from yesrank.engine.cpus import threads
 from yesrank.errors import DeviceMissing, ModelError
 
 # device -> (execution provider, package that brings it)
@@ -80,21 +79,6 @@ def devices() -> tuple[str, ...]:
     """Devices of this onnxruntime; whether the hardware is there shows when a session is opened."""
     here = ort.get_available_providers()
     return tuple(device for device, (provider, _) in _PROVIDERS.items() if provider in here)
-
-
-def threads() -> int:
-    """One a physical core, and no more than this process may use (affinity, quota of a container)."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(psutil.cpu_count(logical=False) or usable, usable, _quota() or usable))
-
-
-def _quota() -> int | None:
-    """Cores that a container may use, where that is limited."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return None if quota == "max" else max(1, int(quota) // int(period))
-    except (OSError, ValueError):
-        return None
 
 
 def provider_of(device: str) -> tuple[str, dict[str, str]]:

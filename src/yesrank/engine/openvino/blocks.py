@@ -1,7 +1,8 @@
 """The KV cache as a pool of blocks of equal size, and the prefixes that are kept in it.
 
-One numpy buffer [layers, 2 (key, value), blocks, KV heads, tokens a block, head size] holds everything; the engine
-binds one view of it a layer. Pages are touched only when a block is first written: an unused block costs nothing.
+One numpy buffer [2 (key, value), places, KV heads, tokens a block, head size] holds everything, and every layer is
+bound to all of it. First come the places that serve all layers in turn (see shared_cache.py), then the blocks, each
+with a place for every layer. Pages are touched only when they are first written: an unused block costs nothing.
 """
 
 import hashlib
@@ -18,14 +19,16 @@ from yesrank.types import IdArray
 
 
 class BlockPool:
-    """Allocates blocks by index. `dtype` is a numpy type of the cache's width (uint16 stands for bf16)."""
+    """Allocates blocks by index."""
 
-    def __init__(self, shape: tuple[int, int, int, int], capacity: int, element: ov.Type) -> None:
-        """shape: (layers, KV heads, tokens a block, head size)."""
-        self._shape, self._element, self._base = shape, element, capacity
+    def __init__(
+        self, shape: tuple[int, int, int, int], capacity: int, passing: int, element: ov.Type
+    ) -> None:
+        """shape: (layers, KV heads, tokens a block, head size). passing: places that serve all layers in turn."""
+        self._shape, self._element, self._base, self._passing = shape, element, capacity, passing
         self._data: npt.NDArray[Any]
         self._touched: set[int]
-        self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)
+        self._dtype = np.dtype(np.uint16 if element.size == 2 else np.float32)  # uint16 stands for bf16
         self.block_tokens = shape[2]
         self.reset()
 
@@ -55,14 +58,14 @@ class BlockPool:
         """
         if len(self._free) >= blocks:
             return False
-        capacity = self._data.shape[2]
+        capacity = self._capacity
         more = max(blocks - len(self._free), capacity // 2)
         self._allocate(capacity + more, sorted(set(range(capacity)).difference(self._free)))
         return True
 
     def shrink(self) -> None:
         """Gives the memory of free blocks back; the taken ones keep what they hold."""
-        used = sorted(set(range(self._data.shape[2])).difference(self._free))
+        used = sorted(set(range(self._capacity)).difference(self._free))
         self._allocate(max([self._base, *(block + 1 for block in used)]), used)
 
     def take(self) -> int:
@@ -77,11 +80,19 @@ class BlockPool:
 
     def copy(self, source: int, target: int) -> None:
         """Copies one block over all layers."""
-        self._data[:, :, target] = self._data[:, :, source]
+        self._data[:, self._places(target)] = self._data[:, self._places(source)]
 
-    def tensors(self) -> list[tuple[ov.Tensor, ov.Tensor]]:
-        """(key, value) of each layer, sharing the pool's memory. Valid until the pool grows or is reset."""
-        return [(self._tensor(key), self._tensor(value)) for key, value in self._data]
+    def first(self, block: int) -> int:
+        """The place of a block's first layer; those of the others follow it."""
+        return self._passing + block * self._shape[0]
+
+    def tensors(self) -> tuple[ov.Tensor, ov.Tensor]:
+        """(key, value) of all layers, sharing the pool's memory. Valid until the pool grows or is reset."""
+        key, value = self._data
+        return self._tensor(key), self._tensor(value)
+
+    def _places(self, block: int) -> slice:
+        return slice(self.first(block), self.first(block + 1))
 
     def _tensor(self, view: npt.NDArray[np.generic]) -> ov.Tensor:
         return ov.Tensor(view, ov.Shape(list(view.shape)), self._element)
@@ -89,15 +100,15 @@ class BlockPool:
     def _allocate(self, capacity: int, used: Sequence[int]) -> None:
         layers, heads, tokens, size = self._shape
         try:
-            data = np.empty((layers, 2, capacity, heads, tokens, size), self._dtype)
+            data = np.empty((2, self._passing + capacity * layers, heads, tokens, size), self._dtype)
         except MemoryError:
             raise EngineError(
                 f"no memory for a KV cache of {capacity * self.block_bytes / 1e9:.1f} GB",
                 "lower max_length, or close other programs",
             ) from None
         for block in used:
-            data[:, :, block] = self._data[:, :, block]
-        self._data = data
+            data[:, self._places(block)] = self._data[:, self._places(block)]
+        self._data, self._capacity = data, capacity
         self._touched = set(used)
         self._free = sorted(set(range(capacity)).difference(used), reverse=True)
 

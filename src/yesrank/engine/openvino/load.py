@@ -9,6 +9,7 @@ import openvino as ov
 
 from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.bounds import KERNELS, STATEFUL_KERNELS
+from yesrank.engine.cpus import quota, threads
 from yesrank.engine.openvino import passes, weights
 from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
@@ -16,6 +17,7 @@ from yesrank.engine.openvino.int8 import has_int8_matrices, use_int8
 from yesrank.engine.openvino.kernels import few_primitives
 from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
+from yesrank.engine.openvino.shared_cache import share_cache
 from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
 from yesrank.errors import EngineError, InputError, ModelError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
@@ -120,6 +122,7 @@ def _prepare(model: ov.Model, *, paged: bool) -> HeadRows:
     if paged:
         passes.to_paged(model)
         passes.keep_last_rows(model)
+        share_cache(model)
     else:
         passes.gather_last_rows(model)
     return partial(weights.value, matrix)
@@ -165,6 +168,8 @@ def _options(
     if device == "CPU":
         options["KV_CACHE_PRECISION"] = arithmetic
         options["CPU_RUNTIME_CACHE_CAPACITY"] = kernels
+        if quota() is not None:  # it knows of affinity, not of quotas; else it chooses best by itself
+            options["INFERENCE_NUM_THREADS"] = threads()
     if device == "CPU" or arithmetic == "f32":
         options["INFERENCE_PRECISION_HINT"] = arithmetic
     return options
@@ -219,7 +224,9 @@ def _note(precision: str, *, compressed: bool, paged: bool) -> str:
 def _pages(core: ov.Core, xml: Path) -> bool:
     """Tries the paged transformation on a second copy (weights are mapped, so it costs no memory)."""
     try:
-        passes.to_paged(_read(core, xml))
+        model = _read(core, xml)
+        passes.to_paged(model)
+        share_cache(model)
     except EngineError:
         return False
     return True

@@ -12,6 +12,7 @@ from yesrank.engine.openvino.batching import Span, calls, filled, filled_rows
 from yesrank.engine.openvino.blocks import BlockPool, PrefixCache, block_keys
 from yesrank.engine.openvino.passes import HIDDEN, LAST_ROWS
 from yesrank.engine.openvino.sequences import Running, Tables, windows
+from yesrank.engine.openvino.shared_cache import BLOCKS, STEPS
 from yesrank.errors import EngineError
 from yesrank.types import EngineInfo, FloatArray, Ids, Progress, Prompt
 
@@ -36,7 +37,9 @@ class PagedEngine:
         self._lock = threading.Lock()
         self._head: HeadRows | None = head
         self._request: ov.InferRequest | None = model.create_infer_request()
-        self._pool = BlockPool(_cache_shape(model), POOL_BLOCKS, model.input("key_cache.0").element_type)
+        shape, element = _cache_shape(model), model.input("key_cache.0").element_type
+        passing = CALL_TOKENS // shape[2] + CALL_SEQUENCES + 1  # one for what fills a call up
+        self._layers, self._pool = shape[0], BlockPool(shape, POOL_BLOCKS, passing, element)
         self._prefixes = PrefixCache(self._pool, PREFIX_BYTES)
         self._tables = Tables(self._pool, self._prefixes)
         self._kept: dict[Ids, list[bytes]] = {}  # the keys of their blocks
@@ -177,14 +180,13 @@ class PagedEngine:
         request = self._request
         if request is None:
             raise EngineError("the engine is closed", "open the model again")
-        if self._pool.reserve(1 + sum(self._tables.needed(batch[span.sequence], span.stop) for span in call)):
+        needed = (self._tables.needed(batch[span.sequence], span.start, span.stop) for span in call)
+        if self._pool.reserve(sum(needed)):
             self._bind_cache()
         for span in call:
-            self._tables.extend(batch[span.sequence], span.stop)
-        spare = self._pool.take()
-        self._pool.give((spare,))  # free again after the call, which writes to it what nobody reads
+            self._tables.extend(batch[span.sequence], span.start, span.stop)
         try:
-            request.infer(_inputs(batch, call, finished, spare), share_inputs=True)
+            request.infer(_inputs(batch, call, finished, self._pool), share_inputs=True)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a call of {len(call)} sequences: {error}") from error
         hidden: FloatArray = request.get_tensor(HIDDEN).data[: len(finished)].copy()
@@ -192,7 +194,8 @@ class PagedEngine:
 
     def _bind_cache(self) -> None:
         assert self._request is not None
-        for layer, (key, value) in enumerate(self._pool.tensors()):
+        key, value = self._pool.tensors()
+        for layer in range(self._layers):
             self._request.set_tensor(f"key_cache.{layer}", key)
             self._request.set_tensor(f"value_cache.{layer}", value)
 
@@ -212,18 +215,18 @@ class PagedEngine:
 
 
 def _inputs(
-    batch: list[Running], call: list[Span], finished: list[Span], spare: int
+    batch: list[Running], call: list[Span], finished: list[Span], pool: BlockPool
 ) -> dict[str, np.ndarray]:
-    """Of one call. spare: a block for the tokens that fill it up; there are never more than it holds."""
+    """Of one call."""
     prompts = [batch[span.sequence].prompt for span in call]
     ids = [prompt.part(span.start, span.stop) for prompt, span in zip(prompts, call, strict=True)]
     places = [(span.start, span.stop) for span in call]
-    tables = [batch[span.sequence].blocks[:] for span in call]
+    tables = [batch[span.sequence].blocks for span in call]
     tokens = sum(map(len, ids))
     if missing := filled(tokens) - tokens:
         ids.append(np.zeros(missing, np.int32))
         places.append((0, missing))
-        tables.append([spare])
+        tables.append([])
     begins = np.cumsum([0, *map(len, ids)])
     ends = {id(span): end - 1 for span, end in zip(call, begins[1:].tolist(), strict=False)}
     rows = [ends[id(span)] for span in finished]
@@ -232,11 +235,28 @@ def _inputs(
         "position_ids": np.concatenate([np.arange(start, stop) for start, stop in places]),
         "past_lens": np.array([start for start, _ in places], np.int32),
         "subsequence_begins": begins.astype(np.int32),
-        "block_indices": np.concatenate([np.asarray(table, np.int32) for table in tables]),
-        "block_indices_begins": np.cumsum([0, *map(len, tables)]).astype(np.int32),
         "max_context_len": np.array(max(stop for _, stop in places), np.int32),
         # those above the finished ones are thrown away
         LAST_ROWS: np.array(rows + [0] * (filled_rows(len(rows)) - len(rows)), np.int64),
+        **_blocks(tables, [stop for _, stop in places], pool),
+    }
+
+
+def _blocks(tables: list[list[int]], stops: list[int], pool: BlockPool) -> dict[str, np.ndarray]:
+    """The block tables of a call: what is kept of each sequence, then as many passing blocks as reach to its end."""
+    found: list[int] = []
+    steps: list[int] = []
+    begins, passing = [0], 0
+    for table, stop in zip(tables, stops, strict=True):
+        more = -(-stop // pool.block_tokens) - len(table)
+        found += [*map(pool.first, table), *range(passing, passing + more)]
+        steps += [1] * len(table) + [0] * more
+        begins.append(len(found))
+        passing += more
+    return {
+        BLOCKS: np.array(found, np.int32),
+        STEPS: np.array(steps, np.int32),
+        "block_indices_begins": np.array(begins, np.int32),
     }
 
 

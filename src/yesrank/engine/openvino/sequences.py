@@ -11,8 +11,8 @@ from yesrank.types import Prompt
 class Running:
     """One distinct prompt. done: tokens whose keys and values are in the cache already.
 
-    blocks: its block table. owned: those of them that go back to the pool with it. keys: of the blocks of its
-    prefix, which the prefix cache may keep. leader: whose prefix it takes over, or None.
+    blocks: its block table as far as it is kept. owned: those of them that go back to the pool with it. keys: of the
+    blocks of its prefix, which the prefix cache may keep. leader: whose prefix it takes over, or None.
     """
 
     prompt: Prompt
@@ -47,16 +47,21 @@ class Tables:
         """A prompt that starts after its prefix, which the leader will have computed before it."""
         return Running(prompt, prompt.shared, leader=leader)
 
-    def needed(self, running: Running, stop: int) -> int:
+    def needed(self, running: Running, start: int, stop: int) -> int:
         """An upper bound of the blocks that `extend` and `keep_prefix` will take."""
-        return -(-stop // self._pool.block_tokens) - len(running.blocks) + 1
+        return self._staying(running, start, stop) - len(running.blocks) + 1
 
-    def extend(self, running: Running, stop: int) -> None:
-        """Makes the table cover `stop` tokens."""
+    def extend(self, running: Running, start: int, stop: int) -> None:
+        """Makes the table cover what has to be kept of the tokens to `stop`; those before `start` are there."""
         if running.leader is not None and not running.blocks:
             self._borrow(running, running.leader)
-        while len(running.blocks) * self._pool.block_tokens < stop:
+        while len(running.blocks) < self._staying(running, start, stop):
             self._take(running)
+
+    def _staying(self, running: Running, start: int, stop: int) -> int:
+        """How many of its blocks hold what another call, or another prompt, writes or reads; the others pass."""
+        ends = stop == len(running.prompt)
+        return -(-(max(start, running.prompt.shared) if ends else stop) // self._pool.block_tokens)
 
     def keep_prefix(self, running: Running, *, whole: bool) -> None:
         """Hands the full blocks of the prefix to the cache; where `whole`, a copy of the partly filled one too."""
