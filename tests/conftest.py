@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from small_tokenizers import small_tokenizer_json
 from stand_ins import WordOverlapReranker
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import yesrank  # noqa: F401  before any test: it switches off the usage reports of what they import
 
@@ -17,36 +17,6 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).parent.parent
 # the published tokenizer.json is 5 MB and not ours: tests over it run where it lies beside the repository
 REAL_TOKENIZER = ROOT.parent / "shared" / "tokenizer" / "qwen3" / "tokenizer.json"
-PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
-    r"\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-ADDED = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "<think>", "</think>")
-
-
-def small_tokenizer_json() -> str:
-    """A byte-level BPE of a thousand tokens with Qwen3's normalizer, pattern and kinds of added tokens."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    # texts that never change, or the ids of every test's prompts, and so its figures, would move with each commit
-    corpus = [(ROOT / "LICENSE").read_text(encoding="utf-8")]
-    trainer = trainers.BpeTrainer(
-        vocab_size=1000,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-        special_tokens=[],
-    )
-    tokenizer.train_from_iterator([*corpus, " yes no" * 5000, "yes\nno\n" * 5000], trainer)
-    for token in ADDED:
-        added = AddedToken(token, special=token.startswith("<|"), normalized=False)
-        (tokenizer.add_special_tokens if added.special else tokenizer.add_tokens)([added])
-    return str(tokenizer.to_str())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -122,3 +122,26 @@ def test_the_settings_are_honoured() -> None:
     with serving(Settings(api_keys=("a-key-of-mine",)), scorer=SlowScorer()) as server:
         assert post(server, "/v1/rerank", key, ("Origin", ELSEWHERE)).status_code == 200
         assert post(server, "/v1/rerank", ("Origin", ELSEWHERE)).status_code == 401
+
+
+LOOKS = ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": ELSEWHERE})
+
+
+def test_an_image_of_elsewhere_loads_no_model() -> None:
+    with serving(Settings(load="none"), scorer=SlowScorer()) as server:
+        for headers in LOOKS:
+            assert server.client.get("/ready", headers=headers).status_code == 503
+        states = server.app.state.service.pool.states
+        assert [status.state for status in states()] == ["unloaded"]
+        assert server.metric("yesrank_model_loads_total") == 0
+        server.wait_ready()  # a probe sends neither header
+        assert [status.state for status in states()] == ["ready"]
+        assert all(server.client.get("/ready", headers=headers).status_code == 200 for headers in LOOKS)
+
+
+def test_a_page_of_elsewhere_holds_no_model_file(plain: Server) -> None:
+    path = "/models/builtin/resolve/main/tokenizer.json"
+    for headers in LOOKS:
+        assert plain.client.get(path, headers=headers).status_code == 403
+    for headers in ({}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": plain.url}):
+        assert plain.client.get(path, headers=headers).status_code != 403

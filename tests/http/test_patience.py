@@ -15,7 +15,8 @@ from yesrank.serve.http.admission import Downloads
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry
 
-GRAPH = bytes(range(256)) * 4096 * 16  # 16 MiB: more than the two systems keep between them
+GRAPH = bytes(range(256)) * 4096 * 17  # 17 MiB: more than the two systems keep between them
+TOKENIZER = b"{}" * 6_000_000
 FILE = "/models/large/resolve/main/onnx/model_quantized.onnx"
 
 
@@ -24,7 +25,16 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     home = tmp_path_factory.mktemp("models") / "large"
     (home / "onnx").mkdir(parents=True)
     (home / "onnx/model_quantized.onnx").write_bytes(GRAPH)
-    files = {"onnx/model_quantized.onnx": FileEntry(len(GRAPH), hashlib.sha256(GRAPH).hexdigest())}
+    (home / "tokenizer.json").write_bytes(TOKENIZER)
+    (home / "config.json").write_bytes(b"{}")
+    files = {
+        name: FileEntry(len(content), hashlib.sha256(content).hexdigest())
+        for name, content in [
+            ("onnx/model_quantized.onnx", GRAPH),
+            ("tokenizer.json", TOKENIZER),
+            ("config.json", b"{}"),
+        ]
+    }
     write_manifest(
         home, Manifest("0", "s", None, {}, "q8", "card", {"yes": 1, "no": 0}, 512, 512, files=files)
     )
@@ -93,7 +103,7 @@ def test_a_slow_reader_gets_all_of_it(entries: list[Entry]) -> None:
 def test_more_files_than_places_are_refused_and_others_served(entries: list[Entry]) -> None:
     with serving(Settings(), entries, SlowScorer()) as server, ExitStack() as opened:
         server.wait_ready()
-        server.app.state.service.downloads = Downloads(3)
+        server.app.state.service.downloads = Downloads(4)
         for _ in range(3):
             opened.enter_context(ask(server, FILE))
         wait_for(lambda: server.app.state.service.downloads.now == 3)
@@ -103,6 +113,14 @@ def test_more_files_than_places_are_refused_and_others_served(entries: list[Entr
         assert server.client.head(FILE).status_code == 429
         assert server.rerank({"query": "q", "documents": ["a"]}).status_code == 200
         assert server.client.get("/").status_code == 200
+        tokenizer = FILE.replace("onnx/model_quantized.onnx", "tokenizer.json")
+        assert (
+            server.client.get(tokenizer).content == TOKENIZER
+        )  # a place is kept for those that are not large
+        opened.enter_context(ask(server, tokenizer))
+        wait_for(lambda: server.app.state.service.downloads.now == 4)
+        assert server.client.get(tokenizer).status_code == 429
+        assert server.client.get(tokenizer.replace("tokenizer", "config")).content == b"{}"
         opened.close()
         wait_for(lambda: server.app.state.service.downloads.now == 0)
         assert server.client.get(FILE).content == GRAPH

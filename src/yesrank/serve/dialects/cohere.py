@@ -26,7 +26,7 @@ EXPECTED = (
     "query and input (Mixedbread), or text_1 and text_2 (score)"
 )
 """For a body that fits no dialect: such bodies end up here."""
-_OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "top_k")
+_OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "top_k", *options.THRESHOLDS)
 JINA_ONLY = frozenset({"return_embeddings", "max_doc_length", "max_query_length"})
 
 
@@ -60,6 +60,7 @@ def _parse(variant: _Variant, body: Any) -> RerankRequest:
         top_n=options.count(fields, "top_n", "top_k"),
         options={
             "raw_scores": options.raw_scores(fields),
+            "threshold": options.threshold(fields),
             "documents": _returned(variant, fields, documents) if returns else None,
         },
     )

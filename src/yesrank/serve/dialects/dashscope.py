@@ -13,7 +13,7 @@ from yesrank.serve.dialects.base import Dialect, Fault, Kind
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "dashscope"
-_OWN = ("query", "documents", "top_n", "return_documents")
+_OWN = ("query", "documents", "top_n", "return_documents", *options.THRESHOLDS)
 _PARTS = ("input", "parameters")
 _CODES: Mapping[Kind | int, str] = {
     401: "InvalidApiKey",
@@ -39,6 +39,7 @@ def parse(body: Any) -> RerankRequest:
         top_n=options.count(fields, "top_n"),
         options={
             "raw_scores": options.raw_scores(fields),
+            "threshold": options.threshold(fields),
             "documents": texts.echo(fields["documents"]) if returns else None,
         },
     )

@@ -17,6 +17,7 @@ LARGEST = 2**31 - 1
 """Larger numbers mean the same as this one, and fit every integer type further on."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,30})?(e-[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -77,6 +78,20 @@ def whole(fields: Fields, name: str, at_least: int = 0) -> int | None:
 def at_most(fields: Fields, name: str) -> int | None:
     """A limit: null and 0 mean that there is none."""
     return whole(fields, name) or None
+
+
+def share(fields: Fields, name: str) -> float | None:
+    """A number from 0 to 1: 0.5 or "0.5"; None if absent, null, false or empty."""
+    value = fields.get(name)
+    if value is None or value is False or value == "":
+        return None
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(name, f"must be a number from 0 to 1, not {_oddity(value)}")
+    if not 0 <= value <= 1:
+        raise InputError(name, "must be from 0 to 1", "it is compared with scores, not with logits")
+    return float(value)
 
 
 def flag(fields: Fields, name: str) -> bool | None:

@@ -8,7 +8,7 @@ from yesrank.serve.dialects.base import Dialect
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "mixedbread"
-_OWN = ("query", "input", "top_k", "top_n", "rank_fields", "return_input")
+_OWN = ("query", "input", "top_k", "top_n", "rank_fields", "return_input", *options.THRESHOLDS)
 
 
 def parse(body: Any) -> RerankRequest:
@@ -25,6 +25,7 @@ def parse(body: Any) -> RerankRequest:
         top_n=options.count(fields, "top_k", "top_n"),
         options={
             "raw_scores": options.raw_scores(fields),
+            "threshold": options.threshold(fields),
             "input": _echo(fields["input"]) if returns else None,
         },
     )

@@ -45,9 +45,9 @@ REFUSED = {
     "mm_processor_kwargs": "only text is read",
     "rewrite_query": "the query is read as it is",
     "continue_final_message": "the template belongs to the model: yesrank add --template",
-    "score_threshold": "all results come back, or the first top_n",
-    "threshold": "all results come back, or the first top_n",
-    "min_score": "all results come back, or the first top_n",
+    "score_threshold": "all results come back in this shape",
+    "threshold": "all results come back in this shape",
+    "min_score": "all results come back in this shape",
 }
 _OF_A_TEMPLATE = frozenset({"instruction", "instruct", "enable_thinking", "thinking"})
 _NOTHING = (None, False, 0, "", "false", "0")

@@ -9,6 +9,7 @@ from yesrank.serve.dialects import fields as read
 from yesrank.serve.dialects import names
 from yesrank.serve.dialects.fields import Fields
 
+THRESHOLDS = ("score_threshold", "threshold", "min_score")
 _LEFT = {"left", "start"}
 _CUT = {**dict.fromkeys(("right", "end"), True), "none": False}
 _ONLY_THE_END = "only a document's end is cut, so that the question and the template stay whole"
@@ -53,6 +54,17 @@ def count(body: Fields, *limits: str) -> int | None:
     given = {limit: name for name in limits if (limit := read.at_most(body, name)) is not None}
     if len(given) > 1:
         raise InputError(limits[0], "is given twice, and differs", f"give {limits[0]} alone")
+    return next(iter(given), None)
+
+
+def threshold(body: Fields) -> float | None:
+    """The least score that is to come back, under whichever of its names. Raises InputError where they differ.
+
+    For shapes whose answers may hold some of the documents only; THRESHOLDS are among the names that they read.
+    """
+    given = {value: name for name in THRESHOLDS if (value := read.share(body, name)) is not None}
+    if len(given) > 1:
+        raise InputError(THRESHOLDS[0], "is given twice, and differs", f"give {THRESHOLDS[0]} alone")
     return next(iter(given), None)
 
 

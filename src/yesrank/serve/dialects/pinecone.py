@@ -12,7 +12,7 @@ from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 NAME = "pinecone"
 HEADER = "x-pinecone-api-version"
 """Its clients send it; nothing in their bodies tells them from Cohere's."""
-_OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "parameters")
+_OWN = ("query", "documents", "rank_fields", "return_documents", "top_n", "parameters", *options.THRESHOLDS)
 _DOCUMENTS_A_UNIT = 100
 _CODES: Mapping[Kind | int, str] = {
     401: "UNAUTHENTICATED",
@@ -40,6 +40,7 @@ def parse(body: Any) -> RerankRequest:
         top_n=options.count(fields, "top_n"),
         options={
             "raw_scores": options.raw_scores(fields),
+            "threshold": options.threshold(fields),
             "documents": texts.echo(fields["documents"]) if returns else None,
         },
     )

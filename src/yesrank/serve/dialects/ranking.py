@@ -4,8 +4,13 @@ from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 
 def best_first(request: RerankRequest, result: RerankResult) -> list[Scored]:
-    """The top_n best, by logit: scores saturate at 1.0 where logits still differ. Ties keep the request's order."""
-    ordered = sorted(result.results, key=lambda scored: (-scored.logit, scored.index))
+    """The top_n best, by logit: scores saturate at 1.0 where logits still differ. Ties keep the request's order.
+
+    Those below the threshold are left out first: there may be fewer, or none.
+    """
+    least = request.options.get("threshold") or 0.0
+    chosen = [scored for scored in result.results if scored.score >= least]
+    ordered = sorted(chosen, key=lambda scored: (-scored.logit, scored.index))
     return ordered[: request.top_n]
 
 

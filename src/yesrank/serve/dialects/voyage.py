@@ -8,7 +8,7 @@ from yesrank.serve.dialects.base import Dialect, Kind
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 
 NAME = "voyage"
-_OWN = ("query", "documents", "top_k", "top_n", "return_documents")
+_OWN = ("query", "documents", "top_k", "top_n", "return_documents", *options.THRESHOLDS)
 
 
 def parse(body: Any) -> RerankRequest:
@@ -24,6 +24,7 @@ def parse(body: Any) -> RerankRequest:
         top_n=options.count(fields, "top_k", "top_n"),
         options={
             "raw_scores": options.raw_scores(fields),
+            "threshold": options.threshold(fields),
             "return_documents": read.flag(fields, "return_documents") or False,
         },
     )

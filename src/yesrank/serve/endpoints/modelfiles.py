@@ -53,12 +53,12 @@ def summary(spec: ModelSpec, root_path: str = "") -> dict[str, Any] | None:
 class _Sent(FileResponse):
     """A file that is open only while it has a place."""
 
-    def __init__(self, path: Path, downloads: Downloads, **options: Any) -> None:
+    def __init__(self, path: Path, size: int, downloads: Downloads, **options: Any) -> None:
         super().__init__(path, **options)
-        self._downloads = downloads
+        self._size, self._downloads = size, downloads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._downloads.enter():
+        with self._downloads.enter(self._size):
             await super().__call__(scope, receive, send)
 
 
@@ -81,7 +81,8 @@ def response(request: Request, spec: ModelSpec, name: str, downloads: Downloads)
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     kind = "application/json" if name.endswith(".json") else "application/octet-stream"
-    return _Sent(_safe(_folder(spec), name, entry), downloads, media_type=kind, headers=headers)
+    found = _safe(_folder(spec), name, entry)
+    return _Sent(found, entry.bytes, downloads, media_type=kind, headers=headers)
 
 
 def _folder(spec: ModelSpec) -> Path:

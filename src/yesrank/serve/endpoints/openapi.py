@@ -38,6 +38,12 @@ RERANK: dict[str, Any] = {
                 "query": _text,
                 "documents": _documents,
                 "top_n": {**_count, "description": "The best so many; null and 0 for all."},
+                "score_threshold": {
+                    "type": ["number", "null"],
+                    "minimum": 0,
+                    "maximum": 1,
+                    "description": "The least score that comes back; not for OpenArc.",
+                },
                 "return_documents": _flag,
                 **_common,
             },

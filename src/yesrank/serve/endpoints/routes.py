@@ -172,10 +172,11 @@ async def health() -> Response:
 
 async def ready(request: Request) -> Response:
     """200 after a pair was scored with the default model; 503 with the reason before, and while shutting down."""
-    problem = _service(request).readiness.ask()
+    readiness, record = _service(request).readiness, record_of(request)
+    # an image's address could name this path: it may not have a model loaded
+    problem = readiness.problem() if record.foreign else readiness.ask()
     if problem is None:
         return JSONResponse({"status": "ready"})
-    record = record_of(request)
     record.line.error = "NotReady"
     _, made = record.dialect.error(Fault(503, problem, request_id=record.id))
     return JSONResponse({"status": "not ready", "reason": problem, **made}, 503, {"Retry-After": "1"})
@@ -220,6 +221,8 @@ def page_file(request: Request, name: str) -> Response:
 def model_file(request: Request, name: str, file: str) -> Response:
     """A file of a model that browsers may run themselves."""
     service = _service(request)
+    if record_of(request).foreign:  # it could not read the file, but hold a place of those that can
+        raise HTTPException(403, "pages of other origins may not ask for this")
     spec = service.pool.find(name).spec
     return modelfiles.response(request, spec, file, service.downloads) or _nothing()
 

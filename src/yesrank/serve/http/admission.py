@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from yesrank.errors import QueueFull
 
 _BODIES = 4  # bodies of the largest size that may be held at a time
+_PIECE, _LARGE = (
+    64 * 1024,
+    16 * 1024 * 1024,
+)  # bytes of a file: what is read and sent at once, and what takes long
 
 
 class Admission:
@@ -49,18 +53,29 @@ class Place:
 
 
 class Downloads:
-    """Counts files that are being sent: each is open until its client has taken it."""
+    """Counts files that are being sent: each is open until its client has taken it.
+
+    A quarter of the places is kept for files that are not large: readers of weights take minutes, and configuration
+    and tokenizer must not wait for them. A file of one piece needs no place, for it is closed at once.
+    """
 
     def __init__(self, most: int) -> None:
-        self._most, self.now = most, 0
+        self._most, self._most_large = most, most - max(1, most // 4)
+        self.now = self._large = 0
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """A place for one file. Raises QueueFull."""
-        if self.now >= self._most:
+    def enter(self, size: int) -> Iterator[None]:
+        """A place for a file of so many bytes. Raises QueueFull."""
+        if size <= _PIECE:
+            yield
+            return
+        large = size > _LARGE
+        if self.now >= self._most or (large and self._large >= self._most_large):
             raise QueueFull(f"{self.now} files are being sent already", retry_after=5)
         self.now += 1
+        self._large += large
         try:
             yield
         finally:
             self.now -= 1
+            self._large -= large

@@ -117,6 +117,7 @@ class Gate:
                 return _refused(record, "ForeignHost", 403, _FOREIGN_HOST, _ALLOW_HOST)
         if _needs_key(scope) and not self._keys.allow(headers):
             return _unauthorised(record)
+        record.foreign = not self._origins.allow(headers, changes=True)
         changes = path.endswith(("/load", "/unload"))
         if scope["method"] not in _QUESTIONS and not self._origins.allow(headers, changes=changes):
             return _refused(record, "ForeignOrigin", 403, _FOREIGN_ORIGIN, _ALLOW_ORIGIN)

@@ -14,12 +14,14 @@ class Record:
     """What is known of a request while it is answered. dialect: as far as it is known, for errors in its shape.
 
     notes: what the caller is told beside the answer; they may hold names of his fields, so that no log has them.
+    foreign: a page of another origin asks, which gets answers only that cost nothing.
     """
 
     line: Line
     dialect: Dialect
     started: float = field(default_factory=time.perf_counter)
     notes: tuple[str, ...] = ()
+    foreign: bool = False
 
     @property
     def id(self) -> str:
