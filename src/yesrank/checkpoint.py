@@ -9,12 +9,14 @@ from yesrank import qwen3, rope
 from yesrank.errors import CheckpointError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
 from yesrank.sources.base import FLOATS, Tensor, Tensors
+from yesrank.sources.files import SafetensorsFiles
 from yesrank.sources.labels import WithoutNo
+from yesrank.sources.lora import Adapter, Merged
 from yesrank.sources.opening import open_tensors
 from yesrank.tensorplaces import INDEX, SINGLE, full_names
 from yesrank.types import FloatArray
 
-_QUANTISED = (".qweight", ".qzeros", ".weight_packed")  # of GPTQ, AWQ and compressed-tensors
+_QUANTISED = (".qweight", ".qzeros", ".weight_packed", ".scales")  # of GPTQ, AWQ, compressed-tensors and MLX
 _AGAIN = "download the file again"
 _ROWS = 4096  # of two matrices that are compared, at a time
 
@@ -29,8 +31,10 @@ class Checkpoint:
     rows. notes: what is not as it seems, for a person to read.
     """
 
-    def __init__(self, path: Path, *, tokenizer: Path | None = None) -> None:
+    def __init__(self, path: Path, *, tokenizer: Path | None = None, lora: Path | None = None) -> None:
         """path, tokenizer: see sources.opening. `folder`: of the small files, for most kinds the path itself.
+
+        lora: the folder of an adapter, which is merged into what is read.
 
         Raises ModelNotFound, UnsupportedModel, CheckpointError, MissingExtra or InputError, each saying what to do.
         """
@@ -41,6 +45,9 @@ class Checkpoint:
         self.notes: tuple[str, ...] = (*opened.notes, *((forgotten,) if forgotten else ()))
         self._stored: Tensors = opened.tensors
         self._place = self._locate()
+        self.is_plain = isinstance(self._stored, SafetensorsFiles) and lora is None
+        if lora is not None:
+            self._merge(Adapter(lora))
         if self.config.labels:
             self._settle_labels()
         self._check_shapes()
@@ -98,6 +105,28 @@ class Checkpoint:
             place.setdefault(qwen3.EMBEDDING, place[qwen3.HEAD])  # of two that are one, one is stored
         return place
 
+    def _merge(self, adapter: Adapter) -> None:
+        changed = {*adapter.changes, *adapter.whole}
+        places = {
+            stored: self._place[full]
+            for full, stored in full_names(changed, self._place).items()
+            if full in self._place
+        }
+        if foreign := sorted(changed - {*places}):
+            raise UnsupportedModel(
+                f"the adapter changes {foreign[0]}, which {self.path} does not have as a tensor of its own",
+                "merge it with peft instead: merge_and_unload, then save_pretrained",
+            )
+        tables = {self._place.get(name) for name in (qwen3.EMBEDDING, qwen3.HEAD)}
+        if self.config.tie_word_embeddings and tables & {*places.values()}:
+            raise UnsupportedModel(
+                "the adapter changes the embedding, which this model also puts out with",
+                "merge it with peft instead: merge_and_unload, then save_pretrained",
+            )
+        self._stored = Merged(self._stored, adapter, places)
+        if adapter.base and Path(adapter.base).name != self.path.name:
+            self._note(f"the adapter says that it was trained on {adapter.base}")
+
     def _settle_labels(self) -> None:
         """Makes two rows of a classifier's head. Raises UnsupportedModel for one with more labels."""
         if qwen3.SCORE not in self._place:
@@ -136,7 +165,7 @@ class Checkpoint:
         expected = qwen3.tensors(self.config)
         missing = [name for name in expected if name not in self._place]
         if missing and any(name.endswith(_QUANTISED) for name in self._place):
-            raise qwen3.quantised_already()
+            raise _quantised()
         if missing:
             raise CheckpointError(
                 f"{len(missing)} tensors are missing, the first is {missing[0]}",
@@ -150,4 +179,12 @@ class Checkpoint:
                 )
             dtype = self._stored.dtype(self._place[name])
             if dtype not in FLOATS:
-                raise qwen3.quantised_already(dtype)
+                raise _quantised(dtype)
+
+
+def _quantised(kind: str = "") -> UnsupportedModel:
+    """The error for weights that another program quantised, where config.json does not say how."""
+    return UnsupportedModel(
+        f"the checkpoint's weights are quantised already{kind and f' ({kind})'}, and config.json does not say how",
+        "download config.json again, or take the original, such as Qwen/Qwen3-Reranker-0.6B",
+    )

@@ -180,8 +180,6 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
                 f"config.json is of a {name}; yesrank reads the original language model (Qwen3ForCausalLM)",
                 "download the checkpoint that it was made from, for example Qwen/Qwen3-Reranker-0.6B",
             )
-    if quantised := config.get("quantization_config"):
-        raise quantised_already(quantised.get("quant_method") if isinstance(quantised, dict) else None)
     for key in ("attention_bias", "use_sliding_window"):
         if config.get(key):
             raise UnsupportedModel(
@@ -191,12 +189,3 @@ def _refuse_other_architectures(config: dict[str, Any]) -> None:
         raise UnsupportedModel(
             f"config.json asks for the activation {config['hidden_act']!r}; Qwen3 has silu"
         )
-
-
-def quantised_already(method: object = None) -> UnsupportedModel:
-    """The error for a checkpoint whose weights were quantised by another program."""
-    name = f" ({str(method).upper()})" if method else ""
-    return UnsupportedModel(
-        f"the checkpoint's weights are quantised already{name}; what it was made from is needed",
-        "take the original, such as Qwen/Qwen3-Reranker-0.6B, which --weights int8 or int4 makes as small",
-    )

@@ -72,7 +72,7 @@ def refuse_adapters(name: str, files: Collection[str]) -> None:
     if not {SINGLE, INDEX} & {*files}:
         raise UnsupportedModel(
             f"{name} is a LoRA adapter, not a whole model",
-            "merge it into its base first (peft: merge_and_unload, then save_pretrained)",
+            "merge it into its base: yesrank convert BASE FOLDER --lora ADAPTER",
         )
     if found := [each for each in _ADAPTER_WEIGHTS if each in files]:
         raise UnsupportedModel(

@@ -1,6 +1,5 @@
 """Files that are not what they were taken for are told as what they are, wherever a model is read."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -52,20 +51,6 @@ def test_json_with_a_mark_is_read(folders: dict[str, Path], tmp_path: Path, enco
     assert read_manifest(folder) == read_manifest(folders["int8"])
     (folder / "yesrank.json").unlink()  # which knows the files' hashes
     assert open_model(folder).config == open_model(folders["int8"]).config
-
-
-@pytest.mark.parametrize("method", ["gptq", "awq", "fp8"])
-def test_a_checkpoint_that_others_have_quantised(
-    checkpoint_folder: Path, tmp_path: Path, method: str
-) -> None:
-    folder = shutil.copytree(checkpoint_folder, tmp_path / "copy")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(
-        json.dumps({**config, "quantization_config": {"quant_method": method}})
-    )
-    with pytest.raises(UnsupportedModel, match=method.upper()) as caught:
-        Checkpoint(folder)
-    assert "take the original" in str(caught.value.hint)
 
 
 def test_a_quantised_checkpoint_whose_config_says_nothing(checkpoint_folder: Path, tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def convert(
         ),
     ] = None,
     template: TemplateOption = None,
+    lora: Annotated[
+        Path | None,
+        typer.Option(
+            "--lora", metavar="ADAPTER", help="Folder of a LoRA adapter to merge into the checkpoint."
+        ),
+    ] = None,
     tokenizer: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +111,7 @@ def convert(
     for_onnx = {"variants": variants, "head": head}
     _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
     source = _path(source)
-    checkpoint = Checkpoint(source, tokenizer=tokenizer)
+    checkpoint = Checkpoint(source, tokenizer=tokenizer, lora=lora)
     for line in notes_of(checkpoint, asking_of_checkpoint(checkpoint, template)):
         output.note(f"note: {line}")
     started = time.perf_counter()

@@ -17,6 +17,7 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
 from yesrank.qwen3 import read_config
+from yesrank.sources.schemes import QUANTISATION
 from yesrank.templates import is_own
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 
@@ -90,8 +91,9 @@ def copy_files(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def true_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The content of config.json, with embeddings tied only where the checkpoint's are."""
+    """The content of config.json, embeddings tied only where the checkpoint's are, and nothing of a quantisation."""
     config, tied = read_config(checkpoint.folder), checkpoint.config.tie_word_embeddings
+    config = {key: value for key, value in config.items() if key not in QUANTISATION}
     return (
         config if bool(config.get("tie_word_embeddings")) == tied else {**config, "tie_word_embeddings": tied}
     )

@@ -1,10 +1,12 @@
 """Safetensors files: the plain kind of tensors."""
 
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401  registers bfloat16 with numpy, which safetensors looks up by name
+import ml_dtypes  # registers bfloat16 with numpy, which safetensors looks up by name
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from yesrank.errors import CheckpointError
@@ -68,6 +70,17 @@ class SafetensorsFiles:
     def part(self, name: str) -> Any:
         """safetensors' own slice of a tensor, for reading other parts than rows."""
         return self._open(self._file[name]).get_slice(name)
+
+    def float8(self, name: str) -> Tensor:
+        """A tensor of float8_e4m3fn, mapped: safetensors hands none out without PyTorch."""
+        path = self._folder / self._file[name]
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        begin, end = header[name]["data_offsets"]
+        raw = np.memmap(path, np.uint8, "r", 8 + length + begin, (end - begin,))
+        values: Tensor = np.asarray(raw).view(ml_dtypes.float8_e4m3fn).reshape(header[name]["shape"])
+        return values
 
     def release(self) -> None:
         """See Tensors.release."""

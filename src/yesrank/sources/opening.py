@@ -18,6 +18,8 @@ from yesrank.sources.ggufmeta import (
     tokenizer_config_of,
     tokenizer_of,
 )
+from yesrank.sources.packed import Dequantised, config_at
+from yesrank.sources.schemes import note_of, scheme_of
 from yesrank.tensorplaces import gguf_of, refuse_what_is_no_checkpoint, weight_files
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -44,7 +46,13 @@ def open_tensors(path: Path, tokenizer: Path | None = None) -> Opened:
         return _open_gguf(file, tokenizer)
     if tokenizer is not None:
         raise InputError("tokenizer", "is for GGUF files; a folder has its own", "leave --tokenizer out")
-    return Opened(SafetensorsFiles(path, weight_files(path)), path)
+    files = SafetensorsFiles(path, weight_files(path))
+    found = scheme_of(config_at(path))
+    if found is None:
+        return Opened(files, path)
+    scheme, name = found
+    dequantised = Dequantised(files, scheme)
+    return Opened(dequantised, path, (note_of(name),) if dequantised.modules else ())
 
 
 def _open_gguf(path: Path, tokenizer: Path | None) -> Opened:

@@ -11,7 +11,8 @@ from yesrank.asking import asking_of
 from yesrank.errors import ModelError, NoSpace, YesrankError
 from yesrank.manifest import FILE as MANIFEST
 from yesrank.manifest import sha256
-from yesrank.qwen3 import Qwen3Config
+from yesrank.qwen3 import Qwen3Config, read_config
+from yesrank.sources.schemes import scheme_of
 from yesrank.store.blobs import Blob, fetch, partial_size
 from yesrank.store.choice import CONFIG, Choice, choose, says_what_it_is
 from yesrank.store.hub_errors import explaining, is_offline, not_cached
@@ -85,6 +86,8 @@ def download(
         small = [file.name for file in files if not file.sha256 and says_what_it_is(file.name)]
         folder = _snapshot(repository, [CONFIG, *small], revision)
         Qwen3Config.from_folder(folder)
+        if choice.kind == "checkpoint":
+            scheme_of(read_config(folder))
         if MANIFEST not in small:
             asking_of(folder, template)
         checked = _fetch_large(repository, files, advance)

@@ -55,9 +55,10 @@ def read_again(checkpoint: Checkpoint, answers: Sequence[int]) -> Reading:
         found.append(f"cos and sin are {np.hypot(cos, sin)[0]:.5f} in size, not {size:.5f}")
     elif not np.allclose(np.arctan2(sin, cos), frequencies, rtol=1e-3, atol=1e-6):
         found.append("position embeddings turn at other frequencies (rope_theta, rope_scaling)")
+    rows = checkpoint.output_rows(list(answers))
     if checkpoint.files[0].suffix == ".gguf":
         rows = _gguf_rows(checkpoint.files[0], answers)
-    else:
+    elif checkpoint.is_plain:
         rows = _head_rows(checkpoint.folder, bool(config.get("tie_word_embeddings")), answers)
     if not np.array_equal(rows, checkpoint.output_rows(list(answers))):
         found.append("the output rows of the answers are other ones (lm_head, tie_word_embeddings)")
