@@ -28,6 +28,7 @@ class WordOverlapReranker:
         *,
         instruction: str | None = None,
         top_n: int | None = None,
+        threshold: float | None = None,
         progress: Callable[[int], None] | bool = False,
         as_text: bool = False,
     ) -> Ranking:
@@ -42,7 +43,9 @@ class WordOverlapReranker:
         scores = head.scores(logits)
         order = sorted(range(len(documents)), key=lambda index: -logits[index])[:top_n]
         hits = [
-            Hit(i, float(scores[i]), float(logits[i]), len(documents[i]) > 500, documents[i]) for i in order
+            Hit(i, float(scores[i]), float(logits[i]), len(documents[i]) > 500, documents[i])
+            for i in order
+            if scores[i] >= (threshold or 0)
         ]
         return Ranking(tuple(hits), tokens=sum(map(len, documents)))
 

@@ -6,9 +6,6 @@ for hit in Reranker().rank("capital of France", ["Berlin ...", "Paris ..."], top
     print(hit.index, hit.score, hit.logit, hit.truncated)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from yesrank import telemetry
 from yesrank.errors import (
     CheckpointError,
@@ -33,6 +30,9 @@ from yesrank.errors import (
     YesrankError,
 )
 
+TYPE_CHECKING = (
+    False  # as type checkers know it; typing itself would be most of the time until Ctrl-C is quiet
+)
 if TYPE_CHECKING:
     from yesrank.store.reranker import Reranker
     from yesrank.types import EngineInfo, Hit, PairScores, Ranking
@@ -85,5 +85,7 @@ def __getattr__(name: str) -> object:
 
         return version("yesrank")
     if name in _LAZY:
+        from importlib import import_module
+
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'yesrank' has no attribute {name!r}")

@@ -21,6 +21,9 @@ from yesrank.errors import EmptyInput, InputError
 
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 
+EMPTY_INSTRUCTION = "the instruction is empty, and so the prompt says nothing of what is looked for"
+"""What callers are told: for a model that was trained without one it is right, and else seldom meant."""
+
 _BLANK = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]*")  # white space, and what no one sees
 
 _SYSTEM = (

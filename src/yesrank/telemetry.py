@@ -6,9 +6,11 @@ libraries below come later. docs/privacy.md says what each of them sends, and ho
 
 import os
 import sys
-from collections.abc import MutableMapping
-from pathlib import Path
-from types import ModuleType
+
+TYPE_CHECKING = False  # see __init__: what is imported here is imported before Ctrl-C is quiet
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from types import ModuleType
 
 # A variable that is set already, to whatever value, is its owner's decision.
 VARIABLES = {
@@ -41,8 +43,8 @@ LIBRARIES = (
 
 
 def off(
-    environ: MutableMapping[str, str] = os.environ,
-    modules: MutableMapping[str, ModuleType | None] = sys.modules,  # type: ignore[assignment]
+    environ: "MutableMapping[str, str]" = os.environ,
+    modules: "MutableMapping[str, ModuleType | None]" = sys.modules,  # type: ignore[assignment]
 ) -> None:
     """Switches the reports off in this process and those it starts, unless they were asked for. Writes no file."""
     for name, value in VARIABLES.items():
@@ -55,9 +57,10 @@ def _openvino_is_allowed() -> bool:
     """Whether the user has told openvino to send: `opt_in_out --opt_in` leaves a file with a 1 in the home."""
     try:
         if sys.platform == "win32":
-            folder = Path(os.environ["LOCALAPPDATA"]) / "Intel Corporation"
+            folder = f"{os.environ['LOCALAPPDATA']}\\Intel Corporation"
         else:
-            folder = Path.home() / "intel"
-        return (folder / _SENDER).read_text(encoding="utf-8").partition("\n")[0].strip() == "1"
-    except (KeyError, OSError, RuntimeError, UnicodeDecodeError):  # RuntimeError: there is no home
+            folder = f"{os.path.expanduser('~')}/intel"  # noqa: PTH111  pathlib takes longer than all else here
+        with open(f"{folder}/{_SENDER}", encoding="utf-8") as file:  # noqa: PTH123
+            return file.readline().strip() == "1"
+    except (KeyError, OSError, UnicodeDecodeError):
         return False

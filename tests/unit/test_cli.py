@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from yesrank.cli import output
 from yesrank.cli.demo import questions
 from yesrank.cli.main import app
+from yesrank.errors import InputError
 
 DOCUMENTS = ["Berlin is a city in Germany", "The capital of France is Paris", "nothing"]
 QUERY = "what is the capital of france"
@@ -155,6 +156,30 @@ def test_json(fake_reranker: type[WordOverlapReranker]) -> None:
     assert set(data["results"][0]) == {"index", "id", "source", "score", "logit", "truncated", "text"}
     assert data["query"] == QUERY
     assert data["engine"] == "fake"
+
+
+def test_a_threshold_leaves_out_what_scores_less(fake_reranker: type[WordOverlapReranker]) -> None:
+    shown = json.loads(invoke("rerank", QUERY, *DOCUMENTS, "--json", "--threshold", "0.5").stdout)
+    assert [hit["index"] for hit in shown["results"]] == [1]
+    nothing = invoke("rerank", QUERY, *DOCUMENTS, "--threshold", "1")
+    assert (nothing.exit_code, "no document has a score of 1 or more" in nothing.stderr) == (0, True)
+    assert "Paris" not in nothing.stdout
+
+
+@pytest.mark.parametrize("value", ["1.01", "-0.1", "nan"])
+def test_a_threshold_is_a_score(value: str) -> None:
+    done = invoke("rerank", QUERY, "d", "--threshold", value)
+    assert isinstance(done.exception, InputError)
+    assert "threshold: must be a number from 0 to 1" in str(done.exception)
+
+
+@pytest.mark.parametrize(("given", "told"), [("", True), (" \u200b", True), ("why", False)])
+def test_an_empty_instruction_is_told(
+    given: str, told: bool, fake_reranker: type[WordOverlapReranker]
+) -> None:
+    done = invoke("rerank", "q", "d", "--instruction", given, "--quiet")
+    assert ("the instruction is empty" in done.stderr) == told
+    assert fake_reranker.calls[0]["instruction"] == given
 
 
 def test_json_survives_lone_surrogates(fake_reranker: type[WordOverlapReranker]) -> None:

@@ -77,6 +77,19 @@ def test_comparison_and_bounds(folder: Path) -> None:
     assert "delta-mean is" in str(done.exception)
 
 
+def test_a_query_with_one_candidate_is_counted_and_has_no_order(folder: Path, tmp_path: Path) -> None:
+    models = ["--compare", "builtin@f32", "builtin@bf16", "--top-k", "1", "--html", tmp_path / "r.html"]
+    done = invoke(folder, *models)
+    assert done.exit_code == 0, done.output
+    compared = next(line for line in done.stdout.splitlines() if line.startswith("compared"))
+    pairs, queries = map(int, re.findall(r"(\d+) pairs of (\d+) queries", compared)[0])
+    assert pairs == queries > 0
+    assert "no query has two candidates" in done.stdout
+    assert "<td>no query has two candidates</td>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    broken = invoke(folder, *models, "--fail-under", "tau=0.9")
+    assert "tau cannot be told" in str(broken.exception)
+
+
 def test_a_bound_on_the_first_stage(folder: Path) -> None:
     assert invoke(folder, "--first-stage-only", "--fail-under", "nDCG@10=0.5").exit_code == 0
     assert isinstance(

@@ -13,6 +13,7 @@ from rich.console import Console
 from stand_ins import WordOverlapReranker
 from typer.testing import CliRunner, Result
 
+import yesrank
 from yesrank.cli import main, output
 from yesrank.cli.describe import describe
 from yesrank.cli.main import VERBS, app
@@ -76,6 +77,15 @@ def test_a_full_disk_is_one_message(arguments: tuple[str, ...]) -> None:
     assert both.returncode == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
+def test_notes_that_cannot_be_written_stop_no_work() -> None:
+    done = run("rerank", "roof", "the roof", "a door", "--json", redirect="2>/dev/full")
+    assert done.returncode == 0
+    assert [hit["index"] for hit in json.loads(done.stdout)["results"]] == [0, 1]
+    for wrong, code in ((("rerank", "q", "./nothing.txt"), 1), (("rerank", "--nonsense"), 2)):
+        assert run(*wrong, redirect="2>/dev/full").returncode == code
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
 def test_closed_streams_are_no_error() -> None:
     for redirect in (">&-", "2>&-", ">&- 2>&-"):
@@ -131,6 +141,21 @@ sys.meta_path.insert(0, Interrupting())
 from yesrank.__main__ import main
 main()
 """
+
+
+def test_little_is_imported_before_ctrl_c_is_quiet() -> None:
+    """Whatever is imported on the way to the handler is time in which Ctrl-C shows where in it Python was."""
+    code = f"import sys; sys.path.insert(0, {str(Path(yesrank.__file__).parent.parent)!r}); import yesrank.__main__\n"
+    code += "print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", code]  # without site, which imports what it likes
+    loaded = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
+    assert {name for name in loaded if name.startswith("yesrank")} == {
+        "yesrank",
+        "yesrank.__main__",
+        "yesrank.errors",
+        "yesrank.telemetry",
+    }
+    assert not {"typing", "pathlib", "re", "importlib"} & {*loaded}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")

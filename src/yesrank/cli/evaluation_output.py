@@ -176,10 +176,15 @@ def _comparison(found: "Comparison") -> Table:
     gain = found.ndcg
     return output.facts(
         {
-            "compared": f"{found.b} beside {found.a}: {found.pairs} pairs of {found.queries} queries",
-            "Kendall tau": f"{found.tau:.4f}" if found.queries else "no query has two candidates",
+            "compared": f"{found.b} beside {found.a}: {found.pairs} pairs of {found.queries} queries{_alone(found)}",
+            "Kendall tau": f"{found.tau:.4f}" if found.ordered else "no query has two candidates",
             "top-10 overlap": f"{found.overlap:.4f}",
             "|delta logit|": f"mean {found.delta_mean:.4f}, p99 {found.delta_p99:.4f}, max {found.delta_max:.4f}",
             f"{MAIN} difference": f"{gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}], p {gain.p:.4f}",
         }
     )
+
+
+def _alone(found: "Comparison") -> str:
+    alone = found.queries - found.ordered
+    return f", {alone} of them with one candidate, which has no order" if alone and found.ordered else ""

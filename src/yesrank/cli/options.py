@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from yesrank.prompt import TEMPLATES
+from yesrank.cli import output
+from yesrank.prompt import EMPTY_INSTRUCTION, TEMPLATES, is_blank
 
 
 class Precision(StrEnum):
@@ -38,6 +39,13 @@ class Weights(StrEnum):
 
 def _templates(incomplete: str) -> list[str]:
     return [name for name in TEMPLATES if name.startswith(incomplete)]
+
+
+def _instruction(given: str | None) -> str | None:
+    """An empty one is a prompt of its own, and mostly a variable of the shell that is not set."""
+    if given is not None and is_blank(given):
+        output.warn(f"note: {EMPTY_INSTRUCTION}; without --instruction it is the model's own", style="yellow")
+    return given
 
 
 ModelOption = Annotated[
@@ -72,7 +80,13 @@ VariantOption = Annotated[
     ),
 ]
 InstructionOption = Annotated[
-    str | None, typer.Option("--instruction", "-i", help="What makes a document relevant, in one sentence.")
+    str | None,
+    typer.Option(
+        "--instruction",
+        "-i",
+        help="What makes a document relevant, in one sentence.",
+        callback=_instruction,
+    ),
 ]
 TemplateOption = Annotated[
     str | None,

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -30,6 +30,26 @@ def prepare_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:  # who keeps its buffer open
+        sys.stderr = Notes(sys.stderr.buffer, sys.stderr.encoding, "replace", line_buffering=True)
+
+
+class Notes(io.TextIOWrapper):
+    """A stream for what is said beside the data: where it cannot be written (a full disk), the work goes on without.
+
+    What could not be written is tried again with what comes next, as far as the buffer below holds it.
+    """
+
+    def write(self, text: str, /) -> int:
+        """As any stream's, without errors of the device."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        with suppress(OSError):
+            super().flush()
 
 
 def be_quiet(quiet: bool) -> None:

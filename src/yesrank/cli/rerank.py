@@ -29,6 +29,7 @@ from yesrank.cli.options import (
 from yesrank.cli.ranking import as_data, show_ranking
 from yesrank.documents import Options, names_file
 from yesrank.errors import InputError
+from yesrank.models.inputs import least_score
 from yesrank.prompt import is_blank
 
 
@@ -46,6 +47,12 @@ def rerank(
     max_length: MaxLengthOption = None,
     top_n: Annotated[
         int | None, typer.Option("--top-n", "-n", min=1, help="Show only the best N documents.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", metavar="SCORE", help="Show only documents with this score or more, 0 to 1."
+        ),
     ] = None,
     logits: Annotated[
         bool, typer.Option("--logits/--no-logits", help="Show the logit; scores near 1 differ only there.")
@@ -76,6 +83,7 @@ def rerank(
             f"{query!r} is a file, and would be the question",
             "give the question first: yesrank rerank QUERY FILE...; or, where the name is the question: --text",
         )
+    least_score("threshold", threshold)
     found = read_documents(documents or [], Options(written, field, split), text=text, file=file)
     passages = found.passages
     entry = overridden(
@@ -96,6 +104,7 @@ def rerank(
                 [passage.text for passage in passages],
                 instruction=instruction,
                 top_n=top_n,
+                threshold=threshold,
                 progress=progress or False,
                 as_text=text,
             )
@@ -105,4 +114,6 @@ def rerank(
         output.show_json({**made, **as_data(ranking, passages)})
     else:
         show_ranking(ranking, passages, logits=logits, sources=found.several, full=full)
+    if threshold is not None and not ranking:
+        output.note(f"note: no document has a score of {threshold:g} or more")
     name_model(entry, info.precision)

@@ -75,7 +75,7 @@ def compared_figures(comparison: Comparison) -> Mapping[str, float]:
 def _figures(name: str, evaluation: Evaluation, comparison: Comparison | None) -> Iterator[tuple[str, float]]:
     if comparison is not None and name in COMPARED:
         # a comparison of nothing finds no difference, which is not what a bound asks for
-        enough = comparison.queries if name == "tau" else comparison.pairs
+        enough = comparison.ordered if name == "tau" else comparison.pairs
         value = compared_figures(comparison)[name] if enough else math.nan
         yield f"{comparison.b} beside {comparison.a}", value
         return

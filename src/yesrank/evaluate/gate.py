@@ -21,13 +21,14 @@ class Comparison:
     """B beside A on the same candidates.
 
     tau: mean over queries of Kendall's tau-b of the logits. overlap: mean share of A's ten best that are among B's.
-    delta_*: |logit of B - logit of A| over all pairs. ndcg: nDCG@10 of B less that of A. queries: those with two
-    candidates or more, which tau is of; pairs: scored pairs.
+    delta_*: |logit of B - logit of A| over all pairs. ndcg: nDCG@10 of B less that of A. pairs: scored pairs; queries:
+    those that they are of; ordered: those with two candidates or more, which tau is of.
     """
 
     a: str
     b: str
     queries: int
+    ordered: int
     pairs: int
     tau: float
     overlap: float
@@ -50,7 +51,8 @@ def compare(a: System, b: System) -> Comparison:
     return Comparison(
         a=a.label,
         b=b.label,
-        queries=len(taus),
+        queries=len(columns),
+        ordered=len(taus),
         pairs=a.model.pairs,
         tau=float(np.mean(taus)) if taus else 1.0,
         overlap=_overlap(left, right),

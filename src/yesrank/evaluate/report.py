@@ -81,7 +81,10 @@ def _settings(found: Evaluation) -> str:
 
 
 def _compared(found: Comparison) -> str:
-    rows = [[name, f"{value:.4f}"] for name, value in compared_figures(found).items()]
+    figures = {name: f"{value:.4f}" for name, value in compared_figures(found).items()}
+    if not found.ordered:
+        figures["tau"] = "no query has two candidates"
+    rows = [[*figure] for figure in figures.items()]
     heading = f"<h2>{escape(found.b)} beside {escape(found.a)}</h2>"
     return (
         heading

@@ -170,7 +170,14 @@ def _kind(path: Path) -> str:
         return "onnx"
     if holds_checkpoint(path) or gguf_of(path) is not None:
         return "checkpoint"
+    if not any(path.iterdir()):
+        raise ModelError(
+            f"{path} is empty",
+            "name a folder with a model; to get one: yesrank pull Qwen/Qwen3-Reranker-0.6B, or, from a checkpoint, "
+            "yesrank convert CHECKPOINT FOLDER",
+        )
     raise ModelError(
         f"{path} holds neither an OpenVINO model, nor ONNX files, nor a safetensors checkpoint",
-        "to convert a checkpoint: yesrank convert CHECKPOINT FOLDER",
+        "name the folder that holds config.json and the weights; a checkpoint in another format has to be saved as "
+        "safetensors first",
     )
