@@ -16,6 +16,7 @@ from yesrank.serve.models.tokenizing import tokenize
 from yesrank.serve.requests import RerankRequest
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, builtin_entry
+from yesrank.templates import own_template
 
 CARD = TEMPLATES["card"]
 TASK = "Find the passage that names the city"
@@ -64,14 +65,17 @@ def test_prompts_in_the_template_score_as_plain_ones(server: Server, path: str) 
 
 
 OWN = CARD.text.replace("<Instruct>", "Task").replace("<Query>", "Question").replace("<Document>", "Passage")
+STRICT = own_template(OWN.replace("only be", "be nothing but").replace("</think>", "done </think>"))
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two models with a template of their own: one's name has it, the other's folder."""
+    """Models with a template of their own: one's name has it, the others' folders."""
     folder = tmp_path_factory.mktemp("own")
     convert(builtin_checkpoint(), folder / "model", template=OWN)
+    convert(builtin_checkpoint(), folder / "strict", template=STRICT.text)
     entries = [replace(builtin_entry(), name="named", template=OWN), Entry("kept", folder / "model")]
+    entries.append(Entry("strict", folder / "strict"))
     with serving(entries=entries) as running:
         yield running
 
@@ -86,6 +90,23 @@ def test_a_template_of_the_models_own_is_known(own: Server, model: str) -> None:
     assert (plain.status_code, found.status_code) == (200, 200), found.text
     assert scores(found.json()) == pytest.approx(scores(plain.json()), abs=1e-6)
     assert "taken out" in found.headers[NOTE]
+
+
+def test_the_text_around_a_prompt_is_that_of_the_model(own: Server) -> None:
+    asked = {"model": "strict", "query": QUERY, "documents": DOCUMENTS}
+    assert own.rerank({**asked, "prefix": STRICT.prefix, "suffix": STRICT.suffix}).status_code == 200
+    for name in ("prefix", "suffix"):
+        refused = own.rerank({**asked, name: getattr(CARD, name)})
+        assert (refused.status_code, refused.json()["field"]) == (422, name), refused.text
+
+
+def test_an_empty_instruction_is_none_and_a_blank_one_is_told(server: Server) -> None:
+    asked = {"query": QUERY, "documents": DOCUMENTS}
+    found = server.rerank({**asked, "instruction": " "})
+    assert (found.status_code, "instruction is empty" in found.headers[NOTE]) == (200, True)
+    empty = server.rerank({**asked, "instruction": ""})
+    assert NOTE not in empty.headers
+    assert scores(empty.json()) == scores(server.rerank(asked).json())
 
 
 @pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/voyage/v1/rerank", "/infinity/rerank"])

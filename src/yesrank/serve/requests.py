@@ -3,11 +3,12 @@
 body ─ dialect.parse ─► RerankRequest ─ rooms below ─► RerankResult ─ dialect.render ─► body
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from yesrank.prompt import Template
+from yesrank.errors import InputError
+from yesrank.prompt import TEMPLATES, Template
 from yesrank.rendered import plain
 
 
@@ -19,9 +20,9 @@ class RerankRequest:
     default. instruction: None for the model's own; instructions: one for each query, where queries brought them.
     top_n: None for all. max_tokens_per_doc: cap on a document's own tokens; max_length: on those of a whole prompt;
     max_query_tokens: a query of more is an error, for none is ever cut. truncate: False makes a document that does not
-    fit an error. as_text: queries and documents are not looked at for a template. options: what only the dialect's
-    render needs (whether to return documents or raw logits, the caller's documents as they came). notes: what the
-    caller is to be told.
+    fit an error. prefix, suffix: what the client takes for the template's. as_text: queries and documents are not
+    looked at for a template. options: what only the dialect's render needs (whether to return documents or raw logits,
+    the caller's documents as they came). notes: what the caller is to be told.
     """
 
     dialect: str
@@ -35,6 +36,8 @@ class RerankRequest:
     max_query_tokens: int | None = None
     max_length: int | None = None
     truncate: bool = True
+    prefix: str | None = None
+    suffix: str | None = None
     as_text: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -42,8 +45,12 @@ class RerankRequest:
     def plain(self, template: Template | None = None) -> "RerankRequest":
         """The same, its texts taken out of a template that they came in: a published one, or the model's own.
 
-        Raises InputError (yesrank.rendered).
+        template: the latter, None where the model has a published one. Raises InputError (yesrank.rendered), also for a
+        prefix or suffix that is not the template's.
         """
+        templates = TEMPLATES.values() if template is None else (template,)
+        _check("prefix", self.prefix, (each.prefix for each in templates))
+        _check("suffix", self.suffix, (each.suffix for each in templates))
         if self.as_text:
             return self
         found = plain(self.queries, self.documents, instruction=self.instruction, template=template)
@@ -80,3 +87,11 @@ class RerankResult:
     results: tuple[Scored, ...]
     tokens: int
     created: int
+
+
+def _check(name: str, given: str | None, known: Iterable[str]) -> None:
+    """White space around a text is not looked at."""
+    if given and given.strip() not in {text.strip() for text in known}:
+        raise InputError(
+            name, "is not that of the model's template", "leave it out: the template belongs to the model"
+        )

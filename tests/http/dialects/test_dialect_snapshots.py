@@ -48,7 +48,7 @@ def test_refusals(name: str) -> None:
     path, body = ERRORS[name]
     dialect = recognise(path, body)
     with pytest.raises(InputError) as caught:
-        dialect.parse(body)
+        dialect.parse(body).plain()
     error = caught.value
     fault = Fault(status_of(error), error.message, error.field, error.hint, "rerank-7", kind=kind_of(error))
     status, answer = dialect.error(fault)

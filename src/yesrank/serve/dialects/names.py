@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from yesrank.errors import InputError
-from yesrank.serve.dialects.fields import Fields, kind
+from yesrank.serve.dialects.fields import Fields
 
 SHARED = frozenset({
     "model", "dialect", "as_text", "instruction", "instruct", "chat_template_kwargs", "prefix", "suffix", "truncate",
@@ -76,19 +76,6 @@ def check(fields: Fields, own: Iterable[str], *, scores: bool = True) -> tuple[s
     if isinstance(nested, dict):
         unknown += [f"chat_template_kwargs.{name}" for name in nested if name not in _OF_A_TEMPLATE]
     return _told(unknown)
-
-
-def own_text(fields: Fields, name: str, known: Iterable[str]) -> None:
-    """A text that belongs to the model's template: taken where it is the same, else an InputError."""
-    value = fields.get(name)
-    if value is None or value == "":
-        return
-    if not isinstance(value, str):
-        raise InputError(name, f"must be a string, not {kind(value)}")
-    if value.strip() not in {text.strip() for text in known}:
-        raise InputError(
-            name, "is not that of the model's template", "leave it out: the template belongs to the model"
-        )
 
 
 def _asks_for_nothing(value: object) -> bool:

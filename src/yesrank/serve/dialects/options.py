@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from yesrank.errors import InputError
-from yesrank.prompt import TEMPLATES
+from yesrank.prompt import EMPTY_INSTRUCTION, is_blank
 from yesrank.serve.dialects import fields as read
 from yesrank.serve.dialects import names
 from yesrank.serve.dialects.fields import Fields
@@ -18,14 +18,15 @@ _ONLY_THE_END = "only a document's end is cut, so that the question and the temp
 def shared(body: Fields, own: Iterable[str], *, scores: bool = True) -> dict[str, Any]:
     """What all dialects read, as RerankRequest takes it. own: the names that the dialect reads besides.
 
-    prefix and suffix, the text around a prompt, may be those of a model's template, as OpenArc's clients send them.
+    prefix and suffix, the text around a prompt, may be those of the model's template, as OpenArc's clients send them.
     """
-    names.own_text(body, "prefix", (template.prefix for template in TEMPLATES.values()))
-    names.own_text(body, "suffix", (template.suffix for template in TEMPLATES.values()))
+    notes, asked = names.check(body, own, scores=scores), instruction(body)
     return {
-        "notes": names.check(body, own, scores=scores),
+        "notes": (*notes, EMPTY_INSTRUCTION) if asked is not None and is_blank(asked) else notes,
         "model": read.string(body, "model"),
-        "instruction": instruction(body),
+        "instruction": asked,
+        "prefix": read.string(body, "prefix"),
+        "suffix": read.string(body, "suffix"),
         "max_tokens_per_doc": _least(body, "max_tokens_per_doc", "max_doc_length"),
         "max_query_tokens": _least(body, "max_tokens_per_query", "max_query_length"),
         "max_length": _least(body, "max_length", "truncate_prompt_tokens"),
