@@ -1,10 +1,10 @@
-/** Builds the page into the Python package: src/yesrank/data/web. */
+/** Builds the page into the Python package: src/yesrank/data/web. Needs Python 3 besides Node, for xz. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -24,11 +24,14 @@ function shipped(stem: string, ending: string, source: Uint8Array): Shipped {
   return { fileName: `assets/${stem}-${sha256(source).slice(0, 10)}${ending}`, source };
 }
 
+const pathOf = (device: keyof typeof BUILDS, ending: string) => resolve(RUNTIME, `${BUILDS[device]}${ending}`);
+
+/** packed: as yesrank.serve.http.page hands it out; the package holds it in one file with the other's, see PACK. */
 function filesOf(device: keyof typeof BUILDS): { factory: Shipped; packed: Shipped } {
-  const read = (ending: string) => readFileSync(resolve(RUNTIME, `${BUILDS[device]}${ending}`));
+  const read = (ending: string) => readFileSync(pathOf(device, ending));
   return {
     factory: shipped(`onnxruntime-${device}`, ".mjs", read(".mjs")),
-    packed: shipped(`onnxruntime-${device}`, ".wasm.gz", gzipSync(read(".wasm"), { level: 9 })),
+    packed: shipped(`onnxruntime-${device}`, ".wasm.gz", read(".wasm")),
   };
 }
 
@@ -41,15 +44,23 @@ const names = Object.fromEntries(
   ]),
 );
 
+/** Both builds of onnxruntime in one file: they have so much in common that it is half as large as two. */
+const PACK = "onnxruntime.xz";
+const devices = Object.keys(BUILDS) as (keyof typeof BUILDS)[];
+
+function pack(): Uint8Array {
+  const files = devices.map((device) => pathOf(device, ".wasm"));
+  return execFileSync("python3", [resolve(HERE, "pack.py"), ...files], { maxBuffer: 1 << 26 });
+}
+
 /** onnxruntime's files under names that the worker is told; what the bundler itself makes of them is left out. */
 function runtimeFiles(): Plugin {
   return {
     name: "runtime-files",
     generateBundle(_, bundle) {
       for (const name of Object.keys(bundle)) if (name.endsWith(".wasm")) delete bundle[name];
-      for (const { factory, packed } of Object.values(runtime)) {
-        for (const { fileName, source } of [factory, packed]) this.emitFile({ type: "asset", fileName, source });
-      }
+      for (const { factory } of Object.values(runtime)) this.emitFile({ type: "asset", ...factory });
+      this.emitFile({ type: "asset", fileName: PACK, source: pack() });
     },
   };
 }
@@ -69,13 +80,16 @@ function remember(): Plugin {
   };
 }
 
-/** build.json: hashes of all that the files were made of and of the files, for tests/unit/test_page_build.py. */
+/**
+ * build.json: hashes of all that the files were made of and of the files, for tests/unit/test_page_build.py; and what
+ * is in the pack: [name, bytes], in the order that it has there.
+ */
 function record(): Plugin {
   return {
     name: "record-build",
     enforce: "post",
     generateBundle(_, bundle) {
-      for (const path of ["page/index.html", "page/style.css", "page/icon.svg", "vite.config.ts", "package-lock.json"]) {
+      for (const path of ["page/index.html", "page/style.css", "page/icon.svg", "vite.config.ts", "pack.py", "package-lock.json"]) {
         sources.add(relative(REPOSITORY, resolve(HERE, path)));
       }
       const made = Object.values(bundle).map((file): [string, string] => [
@@ -86,7 +100,9 @@ function record(): Plugin {
         path.split(sep).join("/"),
         sha256(readFileSync(resolve(REPOSITORY, path))),
       ]);
-      const source = `${JSON.stringify({ sources: sorted(read), files: sorted(made) }, null, 2)}\n`;
+      const parts = devices.map((device) => [runtime[device].packed.fileName, runtime[device].packed.source.length]);
+      const told = { sources: sorted(read), files: sorted(made), packed: { file: PACK, parts } };
+      const source = `${JSON.stringify(told, null, 2)}\n`;
       this.emitFile({ type: "asset", fileName: "build.json", source });
     },
   };

@@ -10,6 +10,8 @@ import pytest
 from browser import expected, programs, toolchain
 from browser.conftest import VARIANTS
 from browser.expected import CARD_DOCUMENTS, DOCUMENTS, QUERY
+from yesrank import Reranker
+from yesrank.convert.onnx import convert_onnx
 
 # between onnxruntime of Python and of Node on one file: other versions of the same kernels
 CLOSE = {"fp32": 1e-5, "fp16": 5e-3, "q4": 1e-4, "q4f16": 1e-2, "int8": 5e-3, "q8": 5e-3}
@@ -90,3 +92,23 @@ def test_library(node: str, web: Path, folders: dict[str, Path], checkpoint: Pat
         ]
         assert each["tokens"] == sum(len(prompt.ids) for prompt in prompts)
         assert each["progress"]["loaded"] == each["progress"]["total"] == each["info"]["bytes"]
+
+
+OWN = (
+    '<|im_start|>system\nSay "yes" or "no".<|im_end|>\n<|im_start|>user\nQuestion: {query}\nTask: {instruction}\n'
+    "Passage: {document}<|im_end|>\n<|im_start|>assistant\n{answer}"
+)
+
+
+def test_a_folder_with_a_template_of_its_own(node: str, web: Path, checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    convert_onnx(checkpoint, folder, variants=("fp32",), template=OWN)
+    file = folder / "yesrank.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "instruction": "Find the city."}))
+    (told,) = run_jobs(node, tmp_path, [job(folder, "fp32")])
+    with Reranker(folder) as reranker:
+        logits = reranker.score([(QUERY, text) for text in DOCUMENTS]).logits
+        other = reranker.score([(QUERY, text) for text in DOCUMENTS], instruction="Another.").logits
+        assert told["info"]["template"] == reranker.template.name
+    np.testing.assert_allclose(in_order(told["ranking"]), logits, rtol=0, atol=CLOSE["fp32"])
+    assert np.abs(logits - other).max() > 100 * CLOSE["fp32"]

@@ -1,8 +1,11 @@
 """The page at / and its files: who gets it, what a browser is told, and that nothing else is handed out."""
 
 import gzip
+import hashlib
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from serving import Server, SlowScorer, serving
@@ -88,12 +91,27 @@ def test_text_is_sent_packed_where_it_is_understood(server: Server) -> None:
 
 
 def test_onnxruntime_is_packed_and_no_one_unpacks_it_on_the_way(server: Server) -> None:
-    packed = list((page.folder() / "assets").glob("*.wasm.gz"))
-    assert len(packed) == 2  # one for each device
-    for path in packed:
-        found = server.client.get(f"/assets/{path.name}")
+    told = json.loads((page.folder() / "build.json").read_text())["packed"]["parts"]
+    assert len(told) == 2  # one for each device
+    for name, size in told:
+        found = server.client.get(f"/{name}")
         assert "content-encoding" not in found.headers
-        assert gzip.decompress(found.content)[:4] == b"\0asm"
+        code = gzip.decompress(found.content)
+        assert (code[:4], len(code)) == (b"\0asm", size)
+        assert hashlib.sha256(code).hexdigest()[:10] in name
+    assert server.client.get("/assets/onnxruntime.xz").status_code == 404
+
+
+def test_a_static_host_gets_what_the_server_hands_out(server: Server, tmp_path: Path) -> None:
+    page.publish(tmp_path / "site")
+    published = {
+        path.relative_to(tmp_path / "site").as_posix(): path for path in (tmp_path / "site").rglob("*.*")
+    }
+    names = [name for name in published if name != "index.html"]
+    assert any(name.endswith(".wasm.gz") for name in names)
+    for name in names:
+        assert server.client.get(f"/{name}").content == published[name].read_bytes()
+    assert published["index.html"].read_bytes() == server.client.get("/", headers=BROWSER).content
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from yesrank.serve.http import page
 
 ROOT = Path(__file__).parent.parent.parent
 AGAIN = "build the page again: npm ci && npm run build:page in web/"
-LARGEST = 8_250_000
+LARGEST = 4_500_000
 """Bytes of all files: they are in every package."""
 
 

@@ -62,7 +62,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def static_host(root: Path, model: Path) -> Iterator[str]:
     """A host with the page in sub/page, with a models.json, and in sub/bare, without; the model is in sub/models."""
     for name in ("page", "bare"):
-        shutil.copytree(page.folder(), root / "sub" / name)
+        page.publish(root / "sub" / name)
     shutil.copytree(model, root / "sub" / "models" / "small")
     manifest = read_manifest(model)
     assert manifest is not None

@@ -1,5 +1,7 @@
 /** What a model folder holds, read and checked before its weights are. */
 import { InputError, ModelError } from "./errors.ts";
+import { type Template, templateNamed } from "./prompt.ts";
+import { isOwn, ownTemplate, FILE as TEMPLATE } from "./templates.ts";
 import type { Dtype, ModelFiles, ReadOptions } from "./types.ts";
 
 /** File names of the variants, as Transformers.js has them. */
@@ -21,6 +23,8 @@ const AGAIN = "the copy is incomplete or altered: copy or convert the model agai
 
 interface Manifest {
   readonly template?: unknown;
+  readonly instruction?: unknown;
+  readonly answers?: Readonly<Record<string, unknown>>;
   readonly max_length?: unknown;
   readonly limit?: unknown;
   readonly files?: Readonly<Record<string, { readonly bytes?: unknown }>>;
@@ -74,8 +78,23 @@ export class Folder {
     return this.#manifest !== undefined;
   }
 
-  get template(): string {
-    return String(this.#manifest?.template ?? "card");
+  /** The template that its prompts are in. Throws ModelError where it has one of its own that cannot be read. */
+  async template(options: ReadOptions): Promise<Template> {
+    const name = String(this.#manifest?.template ?? "card");
+    if (!isOwn(name)) return templateNamed(name);
+    return ownTemplate(await this.read(TEMPLATE, options), name, `${this.files.name}: ${TEMPLATE}`);
+  }
+
+  /** The instruction that it was trained with; undefined where nothing is said. */
+  get instruction(): string | undefined {
+    const found = this.#manifest?.instruction;
+    return typeof found === "string" ? found : undefined;
+  }
+
+  /** The ids of what the model answers; undefined where nothing is said. */
+  get answers(): { yes: number; no: number } | undefined {
+    const { yes, no } = this.#manifest?.answers ?? {};
+    return typeof yes === "number" && typeof no === "number" ? { yes, no } : undefined;
   }
 
   /** The highest maxLength that may be asked for. */

@@ -16,6 +16,7 @@ import type {
   Ranking,
   RerankOptions,
   RerankResult,
+  UsedTemplate,
 } from "./types.ts";
 
 /** What `rerank` loads where no model is given: published files of the Hugging Face hub, 0.6B. */
@@ -53,13 +54,14 @@ export class Reranker {
     checkNames(options, LOAD_OPTIONS);
     options.signal?.throwIfAborted();
     const asked = options.template === undefined ? undefined : templateNamed(options.template);
-    const instruction = text("instruction", options.instruction ?? DEFAULT_INSTRUCTION);
+    const given = options.instruction === undefined ? undefined : text("instruction", options.instruction);
     const folder = await Folder.open(await filesOf(model, options), { signal: options.signal });
     const maxLength = checkedLength(options.maxLength ?? folder.maxLength, folder.limit);
-    const template = asked ?? templateNamed(folder.template);
+    const template = asked ?? (await folder.template({ signal: options.signal }));
+    const instruction = given ?? folder.instruction ?? DEFAULT_INSTRUCTION;
     const loader = await Loader.plan(folder, options);
     const encoder = new PromptEncoder(await loader.tokenizer());
-    const answers = { yes: encoder.answerId("yes"), no: encoder.answerId("no") };
+    const answers = folder.answers ?? { yes: encoder.answerId("yes"), no: encoder.answerId("no") };
     const { engine, ...running } = await loader.open(answers);
     const { head, sharesPrefix } = engine;
     const { limit, files } = folder;
@@ -67,7 +69,7 @@ export class Reranker {
       name: files.name,
       ...running,
       head,
-      template: template.name,
+      template: template.name as UsedTemplate,
       maxLength,
       limit,
       sharesPrefix,
@@ -83,7 +85,7 @@ export class Reranker {
     if (!this.#open) throw new InputError("reranker", "it is disposed", "load it again");
     checkNames(options, RERANK_OPTIONS);
     const topN = wholeNumber("topN", options.topN ?? 0);
-    const read = asRead(query, documents, options);
+    const read = asRead(query, documents, options, this.#template);
     const instruction = read.instruction ?? options.instruction ?? this.#instruction;
     const around = frame(this.#template, instruction, read.query);
     const maxLength = checkedLength(options.maxLength ?? this.info.maxLength, this.info.limit);
@@ -172,11 +174,16 @@ async function filesOf(model: string | URL | ModelFiles, options: LoadOptions): 
 }
 
 /** The texts of a call, checked, and taken out of the template that they may be in. */
-function asRead(query: unknown, documents: unknown, { instruction, asText }: RerankOptions): Plain {
+function asRead(
+  query: unknown,
+  documents: unknown,
+  { instruction, asText }: RerankOptions,
+  template: Template,
+): Plain {
   const asked = instruction === undefined ? undefined : text("instruction", instruction);
   const given = { query: checkNotBlank(text("query", query)), documents: texts(documents) };
   if (asText) return { ...given, instruction: undefined, notes: [] };
-  return plain(given.query, given.documents, asked);
+  return plain(given.query, given.documents, asked, template);
 }
 
 function sigmoid(logit: number): number {

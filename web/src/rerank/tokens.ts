@@ -1,7 +1,7 @@
 /** Frames and documents -> Prompt. Cuts the document only; user text never becomes control tokens. */
 import { Tokenizer } from "@huggingface/tokenizers";
 import { InputError, ModelError } from "./errors.ts";
-import { documentPiece, type Frame } from "./prompt.ts";
+import type { Frame } from "./prompt.ts";
 
 /** One query and one document as token ids. The first `shared` ids are the same for all documents of a call. */
 export interface Prompt {
@@ -61,7 +61,7 @@ export class PromptEncoder {
       );
     }
     return (document) => {
-      const body = this.#encodeDocument(documentPiece(document), room);
+      const body = this.#encodeDocument(frame.lead + document, room);
       const truncated = body.length > room;
       const ids = [...shared, ...(truncated ? body.slice(0, room) : body), ...suffix];
       return { ids, shared: shared.length, truncated };

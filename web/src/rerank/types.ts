@@ -9,6 +9,9 @@ export type Device = "wasm" | "webgpu" | "cpu" | "cuda" | "coreml" | "dml";
 /** How the prompt is written: `card` is the model card's, `onnx-card` that of published Transformers.js cards. */
 export type TemplateName = "card" | "chat" | "onnx-card";
 
+/** The same, or that of a template of the folder's own: a hash of its text. */
+export type UsedTemplate = TemplateName | `own-${string}`;
+
 /** The files of a model folder, for callers with a place of their own (a folder picked from disk, an archive). */
 export interface ModelFiles {
   /** For messages. */
@@ -42,11 +45,11 @@ export interface LoadOptions {
   dtype?: Dtype | undefined;
   /** Default: wasm in a browser, cpu in Node. */
   device?: Device | undefined;
-  /** Default: that of yesrank.json, else card. */
+  /** Default: that of yesrank.json, which may be one of its own in template.txt, else card. */
   template?: TemplateName | undefined;
   /** Tokens of a whole prompt; longer documents are cut, never the query. Default: yesrank.json, else 8192. */
   maxLength?: number | undefined;
-  /** Instruction for calls that give none. */
+  /** Instruction for calls that give none. Default: that of yesrank.json, else the model card's for web search. */
   instruction?: string | undefined;
   /** Branch, tag or commit, for models of a hub. Default: main. */
   revision?: string | undefined;
@@ -70,7 +73,7 @@ export interface LoadOptions {
 }
 
 export interface RerankOptions {
-  /** What makes a document relevant, in one sentence. Default: the web search instruction of the model card. */
+  /** What makes a document relevant, in one sentence. Default: the reranker's own. */
   instruction?: string | undefined;
   /** How many results to return; 0 or none for all. */
   topN?: number | undefined;
@@ -114,7 +117,7 @@ export interface ModelInfo {
   readonly threads: number;
   /** yesno: two logits; full: logits of the whole vocabulary at every position. */
   readonly head: "yesno" | "full";
-  readonly template: TemplateName;
+  readonly template: UsedTemplate;
   readonly maxLength: number;
   /** The highest maxLength that may be asked for. */
   readonly limit: number;

@@ -24,19 +24,16 @@ const opened = (files: Record<string, unknown>) => Folder.open(folderOf(files), 
 describe("folder", () => {
   it("without a manifest has the card's settings", async () => {
     const folder = await opened({ "config.json": CONFIG });
-    expect([folder.template, folder.maxLength, folder.limit, folder.ours]).toEqual([
-      "card",
-      8192,
-      32768,
-      false,
-    ]);
+    const { name } = await folder.template({});
+    expect([name, folder.maxLength, folder.limit, folder.ours]).toEqual(["card", 8192, 32768, false]);
   });
 
   it("takes template and length from yesrank.json, and no more than the model's own limit", async () => {
     const manifest = { template: "chat", max_length: 9000, files: {} };
     const config = { ...CONFIG, max_position_embeddings: 512 };
     const folder = await opened({ "config.json": config, "yesrank.json": manifest });
-    expect([folder.template, folder.maxLength, folder.limit, folder.ours]).toEqual(["chat", 512, 512, true]);
+    const { name } = await folder.template({});
+    expect([name, folder.maxLength, folder.limit, folder.ours]).toEqual(["chat", 512, 512, true]);
   });
 
   it.each([

@@ -1,18 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/rerank/errors.ts";
 import { halfToNumber } from "../../src/rerank/half.ts";
-import {
-  checkNotBlank,
-  DEFAULT_INSTRUCTION,
-  documentPiece,
-  frame,
-  templateNamed,
-} from "../../src/rerank/prompt.ts";
+import { checkNotBlank, DEFAULT_INSTRUCTION, frame, templateNamed } from "../../src/rerank/prompt.ts";
 
 describe("prompt", () => {
   it("is that of the model card", () => {
     const around = frame(templateNamed("card"), DEFAULT_INSTRUCTION, "Q");
-    expect(around.head + documentPiece("D")).toBe(
+    expect(`${around.head}${around.lead}D`).toBe(
       "<Instruct>: Given a web search query, retrieve relevant passages that answer the query\n" +
         "<Query>: Q\n<Document>: D",
     );

@@ -1,16 +1,21 @@
 """The page at /: its files, and what a browser is told about them. Built from web/page; see docs/web.md.
 
 The files are public: they are the same on every server, and hold nothing of this one. They name each other by paths
-relative to the page, so that it works behind any prefix.
+relative to the page, so that it works behind any prefix. The largest, onnxruntime for browsers, lie in the package in
+one file packed with xz, which browsers cannot unpack; they are handed out packed with gzip.
 """
 
 import gzip
 import hashlib
+import json
+import lzma
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -49,6 +54,7 @@ _KINDS = {
     ".svg": "image/svg+xml",
     ".gz": "application/gzip",  # unpacked by the page itself, so that it works from any static host
 }
+_LEVEL = 6  # of gzip, for what is packed while somebody waits: 2 % larger than 9, in a third of the time
 _FOR_EVER, _ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
 
@@ -63,8 +69,16 @@ class PageFile:
 
 
 def folder() -> Path:
-    """Where the built files are."""
+    """Where the built files are. To put them on a static host: publish."""
     return Path(str(files("yesrank"))) / "data" / "web"
+
+
+def publish(target: str | Path) -> None:
+    """Writes all files of the page as a static host serves them into a folder, which is made where it is missing."""
+    for name in _names():
+        place = Path(target) / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(_load(name).content)
 
 
 def is_public(path: str) -> bool:
@@ -100,16 +114,58 @@ def read(name: str) -> PageFile | None:
 def _names() -> frozenset[str]:
     home = folder()
     found = (home / "index.html", *(home / FOLDER).glob("*"))
-    return frozenset(path.relative_to(home).as_posix() for path in found if path.suffix in _KINDS)
+    return frozenset(
+        (*(path.relative_to(home).as_posix() for path in found if path.suffix in _KINDS), *_parts())
+    )
+
+
+_one_at_a_time = threading.Lock()  # unpacking takes 70 MB for a second or two
+_loaded: dict[str, PageFile] = {}
+
+
+def _load(name: str) -> PageFile:
+    found = _loaded.get(name)
+    if found is None:
+        with _one_at_a_time:
+            found = _loaded.get(name) or _loaded.setdefault(name, _read(name))
+    return found
+
+
+def _read(name: str) -> PageFile:
+    part = _parts().get(name)
+    content = (
+        (folder() / name).read_bytes() if part is None else gzip.compress(_unpacked(*part), _LEVEL, mtime=0)
+    )
+    packed = gzip.compress(content, 9, mtime=0) if part is None else None
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    return PageFile(_KINDS[Path(name).suffix], f'"{digest}"', content, packed)
 
 
 @cache
-def _load(name: str) -> PageFile:
-    path = folder() / name
-    content = path.read_bytes()
-    packed = None if path.suffix == ".gz" else gzip.compress(content, 9, mtime=0)
-    digest = hashlib.sha256(content).hexdigest()[:32]
-    return PageFile(_KINDS[path.suffix], f'"{digest}"', content, packed)
+def _parts() -> Mapping[str, tuple[int, int]]:
+    """(first byte, bytes) of each file in the pack."""
+    found, begin = {}, 0
+    for name, size in _pack().get("parts", ()):
+        found[name] = (begin, size)
+        begin += size
+    return found
+
+
+@cache
+def _pack() -> Mapping[str, Any]:
+    """What build.json says of it; nothing where the page was not built."""
+    try:
+        told = json.loads((folder() / "build.json").read_bytes())
+    except FileNotFoundError:
+        return {}
+    packed: Mapping[str, Any] = told.get("packed", {})
+    return packed
+
+
+def _unpacked(begin: int, size: int) -> bytes:
+    with lzma.open(folder() / _pack()["file"]) as file:
+        file.seek(begin)
+        return file.read(size)
 
 
 def _response(request: Request, file: PageFile, caching: str) -> Response:
