@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from yesrank.serve.endpoints import openapi
 from yesrank.serve.endpoints.routes import router
 from yesrank.serve.http import failures
 from yesrank.serve.http.auth import Keys
@@ -47,6 +48,7 @@ def create_app(
         redirect_slashes=False,  # paths come without them; a redirect would repeat whatever Host the client sent
     )
     app.state.service = service
+    app.openapi = lambda: openapi.document(app, keys=bool(settings.api_keys))  # type: ignore[method-assign]
     failures.install(app)
     app.include_router(router())
     hosts = Hosts(

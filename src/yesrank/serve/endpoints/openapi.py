@@ -3,125 +3,103 @@
 Every example runs as it stands against a server with any model.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from yesrank.serve.endpoints.schemas import SCHEMAS, ref
+from yesrank.serve.http.auth import OPEN_PATHS
 
 QUERY = "What is the capital of France?"
 DOCUMENTS = ["Berlin is the capital of Germany.", "The capital of France is Paris.", "Bananas are yellow."]
-
-_text = {"type": "string", "minLength": 1}
-_document = {
-    "oneOf": [{"type": "string"}, {"type": "object", "required": ["text"], "properties": {"text": _text}}]
+_KEYS: dict[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-_documents = {"type": "array", "minItems": 1, "items": _document}
-_strings = {"type": "array", "minItems": 1, "items": {"type": "string"}}
-_pairs = {"oneOf": [{"type": "string"}, _strings]}
-_count = {"type": ["integer", "null"], "minimum": 0}
-_flag = {"type": ["boolean", "null"]}
-_model = {"type": ["string", "null"], "description": "A name from /v1/models; the first one when left out."}
-_common = {
-    "model": _model,
-    "instruction": {
-        "type": ["string", "null"],
-        "description": "What makes a document relevant, in one sentence.",
-    },
-    "max_tokens_per_doc": _count,
-    "raw_scores": {**_flag, "description": "Logits instead of probabilities."},
-}
+_CITIES: dict[str, Any] = {"query": QUERY, "documents": DOCUMENTS}
+_USAGE = {"prompt_tokens": 231, "total_tokens": 231}
 
-RERANK: dict[str, Any] = {
-    "oneOf": [
-        {
-            "title": "Cohere, Jina, vLLM, Voyage, OpenArc",
-            "type": "object",
-            "required": ["query", "documents"],
-            "properties": {
-                "query": _text,
-                "documents": _documents,
-                "top_n": {**_count, "description": "The best so many; null and 0 for all."},
-                "score_threshold": {
-                    "type": ["number", "null"],
-                    "minimum": 0,
-                    "maximum": 1,
-                    "description": "The least score that comes back; not for OpenArc.",
-                },
-                "return_documents": _flag,
-                **_common,
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one path takes and answers, by the names of SCHEMAS. lists: the answer is a list of such objects.
+
+    examples: name -> a summary and a body. answer: one that may come back.
+    """
+
+    request: str
+    response: str
+    answer: Any
+    examples: Mapping[str, tuple[str, dict[str, Any]]]
+    lists: bool = False
+
+
+_BEST = [{"index": 1, "relevance_score": 0.98}, {"index": 0, "relevance_score": 0.31}]
+COHERE = Shape(
+    "RerankRequest",
+    "RerankResponse",
+    {"id": "6c1b…", "object": "rerank", "model": "builtin", "results": _BEST, "usage": _USAGE},
+    {
+        "cohere": ("Cohere, Jina, vLLM", {**_CITIES, "top_n": 2}),
+        "instruction": (
+            "With an instruction, and the documents sent back",
+            {
+                "query": "capital cities",
+                "documents": DOCUMENTS,
+                "instruction": "Find passages that name a capital city",
+                "return_documents": True,
             },
-        },
-        {
-            "title": "Text Embeddings Inference",
-            "type": "object",
-            "required": ["query", "texts"],
-            "properties": {
-                "query": _text,
-                "texts": _strings,
-                "return_text": _flag,
-                "truncate": _flag,
-                **_common,
-            },
-        },
-    ]
-}
-SCORE: dict[str, Any] = {
-    "type": "object",
-    "required": ["text_1", "text_2"],
-    "properties": {"text_1": _text, "text_2": _pairs, **_common},
-}
-EMBED: dict[str, Any] = {"type": "object", "properties": {"input": _pairs, "inputs": _pairs}}
-ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["message", "detail", "error"],
-    "properties": {
-        "message": {"type": "string"},
-        "detail": {"type": "string"},
-        "error": {"type": ["object", "string"]},
-        "field": {"type": "string"},
-        "id": {"type": "string", "description": "The request's id, as in X-Request-Id and the log."},
+        ),
     },
-}
-
-_RERANK_EXAMPLES: dict[str, Any] = {
-    "cohere": {
-        "summary": "Cohere, Jina, vLLM",
-        "value": {"query": QUERY, "documents": DOCUMENTS, "top_n": 2},
+)
+TEI = Shape(
+    "TeiRerankRequest",
+    "TeiRank",
+    [{"index": 1, "score": 0.98}, {"index": 0, "score": 0.31}, {"index": 2, "score": 0.01}],
+    {"tei": ("Text Embeddings Inference", {"query": QUERY, "texts": DOCUMENTS})},
+    lists=True,
+)
+VOYAGE = Shape(
+    "VoyageRerankRequest",
+    "VoyageRerankResponse",
+    {"object": "list", "data": _BEST, "model": "builtin", "usage": {"total_tokens": 231}},
+    {"voyage": ("Voyage", {**_CITIES, "top_k": 2})},
+)
+NVIDIA = Shape(
+    "RankingRequest",
+    "RankingResponse",
+    {"rankings": [{"index": 1, "logit": 3.9}, {"index": 0, "logit": -0.8}], "usage": _USAGE},
+    {"nvidia": ("NVIDIA", {"query": {"text": QUERY}, "passages": [{"text": text} for text in DOCUMENTS]})},
+)
+DASHSCOPE = Shape(
+    "DashscopeRequest",
+    "DashscopeResponse",
+    {"request_id": "6c1b…", "code": "", "output": {"results": _BEST}, "usage": {"total_tokens": 231}},
+    {"dashscope": ("DashScope", {"input": _CITIES, "parameters": {"top_n": 2}})},
+)
+SCORE = Shape(
+    "ScoreRequest",
+    "ScoreResponse",
+    {
+        "object": "list",
+        "model": "builtin",
+        "data": [{"index": 0, "object": "score", "score": 0.31}],
+        "usage": _USAGE,
     },
-    "tei": {"summary": "Text Embeddings Inference", "value": {"query": QUERY, "texts": DOCUMENTS}},
-    "voyage": {"summary": "Voyage", "value": {"query": QUERY, "documents": DOCUMENTS, "top_k": 2}},
-    "instruction": {
-        "summary": "With an instruction, and the documents sent back",
-        "value": {
-            "query": "capital cities",
-            "documents": DOCUMENTS,
-            "instruction": "Find passages that name a capital city",
-            "return_documents": True,
-        },
-    },
-}
-_SCORE_EXAMPLES: dict[str, Any] = {
-    "vllm": {"summary": "vLLM", "value": {"text_1": QUERY, "text_2": DOCUMENTS}}
-}
-_RERANKED: dict[str, Any] = {
-    "id": "6c1b…",
-    "object": "rerank",
-    "model": "builtin",
-    "results": [{"index": 1, "relevance_score": 0.98}, {"index": 0, "relevance_score": 0.31}],
-    "usage": {"prompt_tokens": 231, "total_tokens": 231},
-}
-_SCORED: dict[str, Any] = {
-    "object": "list",
-    "model": "builtin",
-    "data": [{"index": 0, "object": "score", "score": 0.31}],
-    "usage": {"prompt_tokens": 77, "total_tokens": 77},
-}
+    {"vllm": ("vLLM", {"text_1": QUERY, "text_2": DOCUMENTS})},
+)
 _STATUSES = {
-    "400": "The body is not a JSON object in UTF-8, or Host is not a name",
+    "400": "The body is not a JSON object in UTF-8, a field is missing or wrong, or Host is not a name",
     "401": "The API key is missing or wrong",
     "403": "The server is not known by the name in Host, or a web page of another origin asked",
     "404": "No model has that name",
     "408": "The body did not arrive in time",
     "413": "The body, its documents or their text are too much for one request",
     "415": "The body is compressed otherwise than by gzip",
-    "422": "A field is missing or wrong; `field` names it",
+    "422": "A field is missing or wrong, in the shapes of services that say 422; `field` names it",
     "429": "The queue is full, or too many files are being sent; Retry-After says when to try again",
     "500": "The model failed on this request",
     "503": "A model is being loaded, or the server is ending; Retry-After says when to try again",
@@ -129,33 +107,53 @@ _STATUSES = {
 }
 
 
-def rerank() -> dict[str, Any]:
-    """Of /rerank and its other paths."""
-    return _operation(RERANK, _RERANK_EXAMPLES, _RERANKED)
-
-
-def score() -> dict[str, Any]:
-    """Of /score."""
-    return _operation(SCORE, _SCORE_EXAMPLES, _SCORED)
-
-
-def embed() -> dict[str, Any]:
-    """Of the embedding routes, which only refuse."""
-    found = _operation(EMBED, {"refused": {"value": {"input": "text"}}}, {})
-    del found["responses"]["200"]
-    return found
-
-
-def _operation(schema: dict[str, Any], examples: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    media = {"application/json": {"schema": schema, "examples": examples}}
+def of(shape: Shape) -> dict[str, Any]:
+    """A path that takes that shape."""
+    examples = {name: {"summary": said, "value": body} for name, (said, body) in shape.examples.items()}
+    media = {"application/json": {"schema": ref(shape.request), "examples": examples}}
+    answer = {"type": "array", "items": ref(shape.response)} if shape.lists else ref(shape.response)
     good = {
-        "description": "Scores, best first; its shape follows the request's",
-        "content": {"application/json": {"schema": {"type": ["object", "array"]}, "example": answer}},
+        "description": "Scores, best first; a body in another shape is answered in that one",
+        "content": {"application/json": {"schema": answer, "example": shape.answer}},
     }
     return {"requestBody": {"required": True, "content": media}, "responses": {"200": good, **errors()}}
 
 
+def embed() -> dict[str, Any]:
+    """Of the embedding routes, which only refuse."""
+    media = {"application/json": {"schema": {"type": "object"}, "example": {"input": "text"}}}
+    return {"requestBody": {"required": True, "content": media}, "responses": errors()}
+
+
 def errors(*only: str) -> dict[int | str, dict[str, Any]]:
     """The responses of errors, all or some."""
-    content = {"application/json": {"schema": ERROR}}
+    content = {"application/json": {"schema": ref("Error")}}
     return {code: {"description": _STATUSES[code], "content": content} for code in only or _STATUSES}
+
+
+def answers(name: str, *only: str) -> dict[int | str, dict[str, Any]]:
+    """A 200 of that type, and some errors."""
+    content = {"application/json": {"schema": ref(name)}}
+    return {200: {"description": "It is so", "content": content}, **errors(*only)}
+
+
+def document(app: FastAPI, *, keys: bool) -> dict[str, Any]:
+    """The whole description. keys: whether clients must send one."""
+    found = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        servers=app.servers,
+    )
+    found["components"] = {"schemas": dict(SCHEMAS)}
+    for path, operations in found["paths"].items():
+        for operation in operations.values():
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's, for paths with names in them
+                del responses["422"]
+            if keys and path not in OPEN_PATHS:
+                operation["security"] = [{name: []} for name in _KEYS]
+    if keys:
+        found["components"]["securitySchemes"] = _KEYS
+    return found

@@ -1,9 +1,10 @@
 """Paths -> what answers them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from yesrank.serve import dialects
@@ -17,9 +18,20 @@ from yesrank.serve.watch.logs import Line
 from yesrank.serve.watch.record import record_of
 
 RERANK = (
-    "/rerank", "/v1/rerank", "/v2/rerank", "/reranking", "/v1/reranking", "/v3/rerank", "/ranking", "/v1/ranking",
+    "/rerank", "/v1/rerank", "/v2/rerank", "/v3/rerank", "/reranking", "/v1/reranking", "/reranks", "/v1/reranks",
+    "/api/v1/rerank", "/invocations",
 )  # fmt: skip
-SCORE = ("/score", "/v1/score")
+SHAPES: Mapping[str, openapi.Shape] = {
+    **dict.fromkeys(RERANK, openapi.COHERE),
+    "/tei/rerank": openapi.TEI,
+    "/voyage/v1/rerank": openapi.VOYAGE,
+    "/ranking": openapi.NVIDIA,
+    "/v1/ranking": openapi.NVIDIA,
+    "/api/v1/services/rerank/text-rerank/text-rerank": openapi.DASHSCOPE,
+    "/score": openapi.SCORE,
+    "/v1/score": openapi.SCORE,
+}
+"""Path -> what it is described with. Each takes all shapes."""
 NOTE = "X-Yesrank-Note"
 """What was read otherwise than it was sent, or not at all."""
 EMBED = ("/embed", "/embeddings", "/v1/embeddings")
@@ -28,10 +40,9 @@ EMBED = ("/embed", "/embeddings", "/v1/embeddings")
 def router() -> APIRouter:
     """All routes."""
     found = APIRouter()
-    for path in RERANK:
-        _post(found, path, rerank, "Rank documents", openapi.rerank())
-    for path in SCORE:
-        _post(found, path, rerank, "Score pairs", openapi.score())
+    for path, shape in SHAPES.items():
+        summary = "Score pairs" if shape is openapi.SCORE else "Rank documents"
+        _post(found, path, rerank, summary, openapi.of(shape))
     for path in EMBED:
         _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
     for last in dialects.LAST_PARTS:
@@ -73,9 +84,9 @@ def _unlisted(router: APIRouter, path: str, function: Any) -> None:
 
 
 def _add_models(router: APIRouter) -> None:
-    unknown = openapi.errors("401", "404")
-    change = openapi.errors("401", "403", "404", "503")
-    _get(router, "/v1/models", list_models, summary="Models", responses=unknown)
+    unknown = openapi.answers("Model", "401", "404")
+    change = openapi.answers("Model", "401", "403", "404", "503")
+    _get(router, "/v1/models", list_models, summary="Models", responses=openapi.answers("ModelList", "401"))
     # load and unload before the plain one: a name may hold slashes, and would take their last part
     router.add_api_route(
         "/v1/models/{name:path}/load", load, methods=["POST"], summary="Load now", responses=change
@@ -87,29 +98,28 @@ def _add_models(router: APIRouter) -> None:
 
 
 def _add_state(router: APIRouter) -> None:
-    _get(router, "/health", health, summary="Alive")
-    _get(router, "/ready", ready, summary="Ready", responses=openapi.errors("503"))
-    _get(router, "/info", info, summary="As Text Embeddings Inference")
-    _get(router, "/metrics", show_metrics, summary="For Prometheus", response_class=Response)
-    for path, function in (
-        ("/healthz", health),
-        ("/ping", health),
-        ("/docs", show_docs),
-        ("/v1/cluster/auth", cluster_auth),
-        ("/.well-known/live", health),
-        ("/.well-known/ready", ready),
-        ("/meta", info),
-    ):
-        _unlisted(router, path, function)
+    for path in ("/health", "/healthz", "/ping", "/.well-known/live"):
+        _get(router, path, health, summary="Alive", responses=openapi.answers("Status"))
+    for path in ("/ready", "/.well-known/ready"):
+        _get(router, path, ready, summary="Ready", responses=openapi.answers("Status", "503"))
+    for path in ("/info", "/meta"):
+        _get(
+            router,
+            path,
+            info,
+            summary="As Text Embeddings Inference",
+            responses=openapi.answers("Info", "401"),
+        )
+    _get(router, "/v1/cluster/auth", cluster_auth, summary="Keys or none", responses=openapi.answers("Auth"))
+    _get(router, "/metrics", show_metrics, summary="For Prometheus", response_class=PlainTextResponse)
+    _get(router, "/docs", show_docs, summary="This documentation", response_class=HTMLResponse)
 
 
 def _add_page(router: APIRouter) -> None:
-    for path, function in (
-        ("/", root),
-        (f"/{page.FOLDER}/{{name}}", page_file),
-        ("/models/{name:path}/resolve/main/{file:path}", model_file),
-    ):
-        _unlisted(router, path, function)
+    _get(router, "/", root, summary="The page for browsers")
+    _get(router, f"/{page.FOLDER}/{{name}}", page_file, summary="A file of the page", response_class=Response)
+    model = "/models/{name:path}/resolve/main/{file:path}"
+    _get(router, model, model_file, summary="A file of a model", response_class=Response)
 
 
 def _usage(line: Line) -> dict[str, str]:
