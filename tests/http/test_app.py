@@ -5,7 +5,10 @@ import re
 import pytest
 from serving import DOCUMENTS, QUERY, Server, SlowScorer, serving
 
+from yesrank.serve.app import create_app
 from yesrank.serve.endpoints import openapi
+from yesrank.serve.http.auth import OPEN_PATHS
+from yesrank.serve.http.page import is_public
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, builtin_entry
 
@@ -135,6 +138,23 @@ def test_examples_of_the_documentation_run(server: Server) -> None:
             seen += 1
     assert seen >= 4 * len(RERANK)
     assert set(RERANK) <= set(paths)
+
+
+def test_every_answer_has_one_type_and_keys_are_named() -> None:
+    with_keys = create_app(Settings(api_keys=("a-key-of-tests",)), [builtin_entry()]).openapi()
+    plain = create_app(Settings(), [builtin_entry()]).openapi()
+    names = set(with_keys["components"]["schemas"])
+    assert "securitySchemes" not in plain["components"]
+    for path, operations in with_keys["paths"].items():
+        for verb, operation in operations.items():
+            assert ("security" in operation) == (path not in OPEN_PATHS and not is_public(path)), path
+            assert "security" not in plain["paths"][path][verb]
+            for status, answer in operation["responses"].items():
+                schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+                assert not isinstance(schema.get("type"), list), (path, status)
+                named = re.findall(r"#/components/schemas/(\w+)", str(answer))
+                assert set(named) <= names, (path, status)
+    assert {*with_keys["components"]["securitySchemes"]} == {"bearer", "key"}
 
 
 def test_documentation_needs_no_other_machine(server: Server) -> None:

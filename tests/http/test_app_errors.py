@@ -78,6 +78,8 @@ def test_errors_before_the_body_is_read_are_strings_where_tei_clients_ask(server
         assert refused.status_code == 401
         assert "API key" in refused.json()["error"]
         assert "API key" in locked.client.post("/v1/rerank", json=GOOD).json()["error"]["message"]
+        assert locked.client.post("/anything/at/all", json=GOOD).status_code == 401
+        wait_for(lambda: '"path": "/anything/at/all"' in locked.log)
 
 
 def test_the_field_is_named_apart(server: Server) -> None:

@@ -377,3 +377,22 @@ def test_a_header_of_one_service_goes_before_the_body() -> None:
     assert recognise("/rerank", {"documents": [], "top_k": 1}, headers).name == "pinecone"
     assert recognise("/voyage/rerank", {"documents": []}, headers).name == "voyage"
     assert recognise("/rerank", {"documents": []}, {"x-other": ""}).name == "cohere-v1"
+
+
+@pytest.mark.parametrize(
+    "document", [{"image": "secret"}, {"image_url": {"url": "secret"}}, {"video": "secret"}]
+)
+def test_pictures_are_refused_with_the_reason(document: Any) -> None:
+    for path, name in (("/v1/rerank", "documents"), ("/v1/reranking", "input"), ("/v1/ranking", "passages")):
+        error = refused({"query": QUERY, name: [CITIES[0], document]}, path)
+        assert (error.field, error.hint) == (f"{name}[1]", "only text is read: leave pictures and files out")
+        assert "picture" in error.message
+    parts = {
+        "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "secret"}}]
+    }
+    assert "no text" in refused({"query": QUERY, "documents": [parts]}).message
+
+
+def test_vllms_content_is_read() -> None:
+    parts = {"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
+    assert parse({"query": QUERY, "documents": [parts, "c"]}).documents == ("a\nb", "c")

@@ -13,6 +13,8 @@ DEEPEST = 32
 MOST_FIELDS = 100
 """Names in rank_fields: all of them are looked for in each document."""
 
+_MEDIA = frozenset({"image", "image_url", "images", "video", "video_url", "audio", "input_audio"})
+_ONLY_TEXT = "only text is read: leave pictures and files out"
 _WHICH = 'put the text under "text"; bodies of Cohere and Mixedbread may name other fields in rank_fields'
 
 
@@ -55,6 +57,10 @@ def one_text(value: object, where: str, keys: Sequence[str] = ("text",)) -> str:
     if not isinstance(value, Mapping):
         raise InputError(where, f"must be a string or an object with a text, not {kind(value)}")
     parts = [_part(value[key], where) for key in keys if value.get(key) is not None]
+    if not parts and isinstance(value.get("content"), list):  # vLLM's way to send content parts
+        return _content(value["content"], where)
+    if not parts and not _MEDIA.isdisjoint(value):
+        raise InputError(where, "is a picture, sound or film", _ONLY_TEXT)
     if not parts:
         raise InputError(where, "has none of the fields that are read", _WHICH)
     return "\n".join(parts)
@@ -92,9 +98,7 @@ def _content(parts: Sequence[Any], where: str) -> str:
     found = []
     for part in parts:
         if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
-            raise InputError(
-                where, "has a part that is no text", "only text is read: leave pictures and files out"
-            )
+            raise InputError(where, "has a part that is no text", _ONLY_TEXT)
         found.append(clean(part["text"]))
     if not found:
         raise InputError(where, "has no parts", 'give {"type": "text", "text": "..."}')

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from yesrank.serve.endpoints.schemas import SCHEMAS, ref
 from yesrank.serve.http.auth import OPEN_PATHS
+from yesrank.serve.http.page import is_public
 
 QUERY = "What is the capital of France?"
 DOCUMENTS = ["Berlin is the capital of Germany.", "The capital of France is Paris.", "Bananas are yellow."]
@@ -152,7 +153,7 @@ def document(app: FastAPI, *, keys: bool) -> dict[str, Any]:
             responses = operation["responses"]
             if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's, for paths with names in them
                 del responses["422"]
-            if keys and path not in OPEN_PATHS:
+            if keys and not (path in OPEN_PATHS or is_public(path)):
                 operation["security"] = [{name: []} for name in _KEYS]
     if keys:
         found["components"]["securitySchemes"] = _KEYS

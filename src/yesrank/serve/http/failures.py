@@ -27,7 +27,7 @@ from yesrank.errors import (
 from yesrank.serve.dialects import LAST_PARTS
 from yesrank.serve.dialects.base import Fault, Kind
 from yesrank.serve.http.body import ClientGone, Refused
-from yesrank.serve.http.middleware import CLIENT_GONE, local_path
+from yesrank.serve.http.middleware import CLIENT_GONE, local_path, shown
 from yesrank.serve.watch.logs import log_event
 from yesrank.serve.watch.record import record_of
 
@@ -48,7 +48,6 @@ _KINDS: Mapping[type, Kind] = {
     ModelNotFound: Kind.MODEL,
     QueueFull: Kind.BUSY,
 }
-_LONGEST_PATH = 200
 _PATHS = (
     "/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/v1/reranks", "/v1/ranking", "/v1/score", "/score",
     "/api/v1/services/rerank/text-rerank/text-rerank", "/v1/models", "/health", "/ready", "/info", "/metrics", "/docs",
@@ -112,12 +111,6 @@ def _headers(error: YesrankError, status: int) -> dict[str, str]:
     return headers
 
 
-def _shown(path: str) -> str:
-    """The path as it can be said and logged: short, and of plain characters."""
-    plain = "".join(letter if letter.isprintable() and letter.isascii() else "?" for letter in path)
-    return plain if len(plain) <= _LONGEST_PATH else plain[:_LONGEST_PATH] + "..."
-
-
 def _near(path: str) -> str:
     found = get_close_matches(path.lower(), _PATHS, n=1, cutoff=0.7)
     return f"did you mean {found[0]}? " if found else _SPOKEN
@@ -133,7 +126,7 @@ async def _starlette(request: Request, error: Exception) -> Response:
     """Unknown paths and methods."""
     assert isinstance(error, HTTPException)
     record = record_of(request)
-    path = _shown(local_path(request.scope))
+    path = shown(local_path(request.scope))
     hint = None
     if error.status_code == 404:
         record.line.path = path

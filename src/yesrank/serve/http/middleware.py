@@ -25,6 +25,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ABSOLUTE = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 """Clients that take the server for a proxy send whole URLs; RFC 9112, 3.2.2 wants them answered."""
 _PART = 64 * 1024
+_LONGEST_PATH = 200
 _QUESTIONS = ("GET", "HEAD", "OPTIONS")
 _FOREIGN_HOST = "the Host header names a server that this one is not known to be"
 _ALLOW_HOST = "allow the name: --allowed-host NAME, or YESRANK_SERVE_ALLOWED_HOSTS"
@@ -98,6 +99,10 @@ class Gate:
         record: Record = scope["state"]["record"]
         try:
             refusal = self._refusal(scope, record)
+            if refusal is not None:
+                record.line.path = shown(
+                    local_path(scope)
+                )  # it was not routed, so that nothing else names it
             await (refusal or self._app)(scope, receive, send)
         except Exception as error:  # whatever it is, the client gets an answer, and the server goes on
             log_crash(record.id, error)
@@ -171,6 +176,12 @@ async def _send_in_parts(send: Send, message: Message) -> None:
         await send({**message, "body": body[begin : begin + _PART], "more_body": True})
         begin += _PART
     await send({**message, "body": body[begin:]} if begin else message)
+
+
+def shown(path: str) -> str:
+    """The path as it can be said and logged: short, and of plain characters."""
+    plain = "".join(letter if letter.isprintable() and letter.isascii() else "?" for letter in path)
+    return plain if len(plain) <= _LONGEST_PATH else plain[:_LONGEST_PATH] + "..."
 
 
 def _refused(record: Record, kind: str, status: int, message: str, hint: str | None = None) -> JSONResponse:
