@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "templates",
         "asking",
         "documents",
+        "words",
     ),
     ("tokens", "head", "rendered"),
     ("engine", "convert", "randomweights"),

@@ -1,17 +1,13 @@
-"""Text to the terms that BM25 counts, by language.
-
-One text in two encodings is one text: all is brought into composed form first (NFKC). File systems and PDF extraction
-write letters and their marks apart, and the patterns that find words would end one at each mark.
-"""
+"""Text to the terms that BM25 counts, by language."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from itertools import islice
 from typing import Any
 
 from yesrank.errors import InputError, MissingExtra
+from yesrank.words import HANGUL, KANA, THAI, UNSPACED, bigrams, composed, pieces
 
 Terms = Callable[[Sequence[str]], list[list[str]]]
 
@@ -26,12 +22,8 @@ BIGRAMS = ("zh", "ja", "th", "ko")
 PLAIN = "plain"
 LANGUAGES = (*SNOWBALL, *STEMMED, *BIGRAMS, PLAIN)
 
-_THAI, _KANA = "\u0e00-\u0e7f", "\u3040-\u30ff\u31f0-\u31ff"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_HANGUL = "\uac00-\ud7a3"
-_UNSPACED = _THAI + _KANA + _HAN + "\u0e80-\u0eff\u1780-\u17ff"  # and Lao and Khmer
 _SCRIPTS = (
-    ("ko", _HANGUL),
+    ("ko", HANGUL),
     ("el", "\u0370-\u03ff\u1f00-\u1fff"),
     ("hi", "\u0900-\u097f"),
     ("ar", "\u0600-\u06ff"),
@@ -46,13 +38,6 @@ _ROMANIAN = frozenset({
 _SAMPLE, _CHARACTERS = 300, 1000
 _MANY_UNSPACED, _FEW_STOP_WORDS, _FEW_LETTERS = 0.3, 0.05, 0.01
 
-# hyphens that show at a line's end only, and joiners: they stand within words, where no pattern wants them
-_WITHIN = re.compile("[\u00ad\u200c\u200d\u2060\ufeff]")
-# marks that Arabic and Hebrew are mostly written without, and the stroke that widens an Arabic word
-_UNWRITTEN = re.compile(
-    "[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]"
-)
-
 
 def terms_for(language: str) -> Terms:
     """The function that cuts texts into terms. Raises InputError for an unknown language, or MissingExtra.
@@ -65,19 +50,19 @@ def terms_for(language: str) -> Terms:
         return _stemming(language)
     if language in STEMMED:
         stem = _stemmer(STEMMED[language]).stemWords
-        return lambda texts: [stem(_pieces(text)) for text in texts]
+        return lambda texts: [stem(pieces(text)) for text in texts]
     if language == "ko":
-        return lambda texts: [_korean(_pieces(text)) for text in texts]
+        return lambda texts: [_korean(pieces(text)) for text in texts]
     if language in (*BIGRAMS, PLAIN):
-        return lambda texts: [_pieces(text) for text in texts]
+        return lambda texts: [pieces(text) for text in texts]
     raise InputError("language", f"{language!r} is not known", f"use one of: {', '.join(LANGUAGES)}")
 
 
 def detect(texts: Iterable[str]) -> str:
     """The language of a collection, guessed from its first texts: by script, then by stop words."""
-    sample = _composed(" ".join(text[:_CHARACTERS] for text in islice(texts, _SAMPLE)))
+    sample = composed(" ".join(text[:_CHARACTERS] for text in islice(texts, _SAMPLE)))
     letters = sum(char.isalpha() for char in sample)
-    if _count(_UNSPACED, sample) > _MANY_UNSPACED * letters:
+    if _count(UNSPACED, sample) > _MANY_UNSPACED * letters:
         return _unspaced_language(sample)
     for name, chars in _SCRIPTS:
         if _count(chars, sample) > _MANY_UNSPACED * letters:
@@ -93,10 +78,10 @@ def _count(chars: str, text: str) -> int:
 
 
 def _unspaced_language(sample: str) -> str:
-    counts = {name: _count(chars, sample) for name, chars in (("th", _THAI), ("ja", _KANA))}
+    counts = {name: _count(chars, sample) for name, chars in (("th", THAI), ("ja", KANA))}
     # Chinese text cites Japanese names now and then; Japanese text is kana for the greater part
     best = max(counts, key=counts.__getitem__)
-    return best if counts[best] > 0.2 * _count(_UNSPACED, sample) else "zh"
+    return best if counts[best] > 0.2 * _count(UNSPACED, sample) else "zh"
 
 
 def _stop_words(language: str) -> frozenset[str]:
@@ -138,51 +123,19 @@ def _stemming(language: str) -> Terms:
     return terms
 
 
-def _composed(text: str) -> str:
-    return text if text.isascii() else _WITHIN.sub("", unicodedata.normalize("NFKC", text))
-
-
 def _for_stemming(text: str, language: str) -> str:
     """Composed and in lower case. Marks that no letter has of its own (a Russian stress, a Turkish I's dot) go."""
     if text.isascii() and language != "tr":
         return text
-    normal = _composed(text)
+    normal = composed(text)
     if language == "tr":
         normal = normal.replace("\u0130", "i").replace("I", "\u0131")
     return "".join(char for char in normal.lower() if unicodedata.category(char) != "Mn")
 
 
-def _pieces(text: str) -> list[str]:
-    """Bigrams of runs without spaces, whole words elsewhere."""
-    normal = _UNWRITTEN.sub("", _composed(text)).lower()
-    found: list[str] = []
-    for match in _word_pattern().finditer(normal):
-        run, word = match.groups()
-        if word:
-            found.append(word)
-        else:
-            found += _bigrams(run)
-    return found
-
-
 def _korean(words: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in words:
-        for run in re.findall(f"[{_HANGUL}]+|[^{_HANGUL}]+", word):
-            found += _bigrams(run) if re.match(f"[{_HANGUL}]", run) else [run]
+        for run in re.findall(f"[{HANGUL}]+|[^{HANGUL}]+", word):
+            found += bigrams(run) if re.match(f"[{HANGUL}]", run) else [run]
     return found
-
-
-def _bigrams(run: str) -> list[str]:
-    return [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
-
-
-@cache
-def _word_pattern() -> re.Pattern[str]:
-    """Group 1: a run of an unspaced script. Group 2: a word of another, with the vowel signs that \\w leaves out."""
-    marks = "".join(
-        re.escape(chr(code))
-        for code in range(0x300, 0x10000)
-        if unicodedata.category(chr(code)) in ("Mn", "Mc")
-    )
-    return re.compile(f"([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])[\\w{marks}])+)")
