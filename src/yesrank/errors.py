@@ -20,6 +20,9 @@ YesrankError                 message and, where there is one, the next step to t
 │   ├── ModelUnavailable     the model could not be loaded, and is tried again later
 │   ├── Draining             the server is shutting down
 │   └── DeadlineExceeded     the time that the request was given is over
+├── SearchError              an index of files that cannot be used
+│   ├── IndexNotFound        no index of that name, or no such passage in it
+│   └── IndexDamaged         a file that is no index any more (says how it is made again)
 ├── VerificationFailed       a converted folder outside its stated tolerance
 └── MissingExtra             an optional dependency that is not installed
 """
@@ -135,6 +138,18 @@ class Draining(ServerError):
 
 class DeadlineExceeded(ServerError):
     """The time that the request was given is over; what was left of its work is dropped."""
+
+
+class SearchError(YesrankError):
+    """An index of files that cannot be used as it is."""
+
+
+class IndexNotFound(SearchError):
+    """No index of that name, or no such passage in it."""
+
+
+class IndexDamaged(SearchError):
+    """A file whose content is not what was written."""
 
 
 class VerificationFailed(YesrankError):

@@ -52,9 +52,14 @@ def bigrams(run: str) -> list[str]:
 @cache
 def word_pattern() -> re.Pattern[str]:
     """Group 1: a run of an unspaced script. Group 2: a word of another, with the vowel signs that \\w leaves out."""
-    marks = "".join(
+    return re.compile(f"([{UNSPACED}]+)|((?:(?![{UNSPACED}])[\\w{marks()}])+)")
+
+
+@cache
+def marks() -> str:
+    """All combining marks, as they stand within the brackets of a pattern."""
+    return "".join(
         re.escape(chr(code))
         for code in range(0x300, 0x10000)
         if unicodedata.category(chr(code)) in ("Mn", "Mc")
     )
-    return re.compile(f"([{UNSPACED}]+)|((?:(?![{UNSPACED}])[\\w{marks}])+)")

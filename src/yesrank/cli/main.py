@@ -17,11 +17,13 @@ from yesrank.cli.default import default
 from yesrank.cli.demo import demo
 from yesrank.cli.doctor import doctor
 from yesrank.cli.eval import eval as evaluate
+from yesrank.cli.index import index
 from yesrank.cli.inspect import inspect
 from yesrank.cli.list import list as list_names
 from yesrank.cli.pull import pull
 from yesrank.cli.remove import remove
 from yesrank.cli.rerank import rerank
+from yesrank.cli.search import search
 from yesrank.cli.serve import serve
 from yesrank.cli.tune import tune
 from yesrank.cli.verbs import ALIASES, HELP, Verb, Verbs, with_quiet
@@ -52,6 +54,8 @@ app = typer.Typer(
 )
 VERBS = (
     rerank,
+    index,
+    search,
     demo,
     convert,
     verify,

@@ -58,6 +58,11 @@ def be_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def is_quiet() -> bool:
+    """Whether notes and progress are left out."""
+    return _quiet
+
+
 def stdout_console() -> Console:
     """The console for data. Made anew each time, so that it follows a redirected sys.stdout."""
     return _console(sys.stdout)

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from yesrank.evaluate.trec import Run
+from yesrank.fusion import weighted
 
 
 def fuse(logits: Run, first: Run, weight: float) -> Run:
@@ -14,11 +13,5 @@ def fuse(logits: Run, first: Run, weight: float) -> Run:
 
 def _fused(row: Mapping[str, float], first: Mapping[str, float], weight: float) -> dict[str, float]:
     names = [*row]
-    ours, theirs = _z([row[name] for name in names]), _z([first[name] for name in names])
-    return dict(zip(names, (weight * theirs + (1 - weight) * ours).tolist(), strict=True))
-
-
-def _z(scores: list[float]) -> np.ndarray:
-    values = np.array(scores, np.float64)
-    spread = values.std() if len(values) else 0.0
-    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+    sums = weighted([first[name] for name in names], [row[name] for name in names], weight)
+    return dict(zip(names, sums.tolist(), strict=True))
