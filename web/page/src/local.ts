@@ -54,6 +54,7 @@ export class Local {
       loadSeconds,
       loadBytes: there ? null : loaded.bytes,
       threads: loaded.threads,
+      notes: ranked.notes,
     };
   }
 

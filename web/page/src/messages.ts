@@ -24,6 +24,7 @@ export interface Loaded {
 export interface Ranked {
   readonly results: readonly Scored[];
   readonly tokens: number;
+  readonly notes: readonly string[];
 }
 
 export type FromWorker =

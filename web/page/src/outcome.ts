@@ -28,6 +28,8 @@ export interface Outcome {
   readonly loadSeconds: number | null;
   readonly loadBytes: number | null;
   readonly threads: number | null;
+  /** What was read otherwise than it was written, or not at all. */
+  readonly notes: readonly string[];
   readonly finished: string;
 }
 
@@ -43,6 +45,7 @@ export type Run = Pick<
   | "loadSeconds"
   | "loadBytes"
   | "threads"
+  | "notes"
 >;
 
 export interface Request {

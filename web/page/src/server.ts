@@ -20,6 +20,10 @@ interface Answer {
   readonly usage?: { readonly total_tokens?: number };
 }
 
+/** The answer's header that says what was read otherwise than it was sent; several notes are joined. */
+const NOTE = "x-yesrank-note";
+const BETWEEN = "; ";
+
 /** A path of the server, whatever prefix a proxy puts in front of the page. */
 export const at = (path: string): URL => new URL(path.replace(/^\//, ""), document.baseURI);
 
@@ -36,6 +40,7 @@ export async function models(key: string): Promise<ServedModel[] | null> {
 export async function rank(model: string, request: Request, key: string, watch: Watch): Promise<Run> {
   const begun = performance.now();
   const results: Scored[] = [];
+  const notes = new Set<string>(); // each part's answer has its own, mostly the same
   let tokens = 0;
   let name = model;
   const total = request.documents.length;
@@ -45,12 +50,13 @@ export async function rank(model: string, request: Request, key: string, watch: 
     const answer = await score(model, { ...request, documents: part }, key, watch.signal);
     results.push(...answer.results.map((row) => scored(row, done)));
     tokens += answer.usage?.total_tokens ?? 0;
+    for (const note of answer.notes) notes.add(note);
     name = answer.model;
     done += part.length;
   }
   const seconds = (performance.now() - begun) / 1e3;
   const none = { precision: null, device: null, loadSeconds: null, loadBytes: null, threads: null };
-  return { model: name, results: bestFirst(results), tokens, seconds, ...none };
+  return { model: name, results: bestFirst(results), tokens, seconds, notes: [...notes], ...none };
 }
 
 /** The next documents from `begin` on; at least one. */
@@ -65,7 +71,12 @@ function portion(documents: readonly string[], begin: number): readonly string[]
   return documents.slice(begin, end);
 }
 
-async function score(model: string, request: Request, key: string, signal: AbortSignal): Promise<Answer> {
+async function score(
+  model: string,
+  request: Request,
+  key: string,
+  signal: AbortSignal,
+): Promise<Answer & { notes: string[] }> {
   const { query, instruction, documents } = request;
   const body = { model, query, documents, raw_scores: true, ...(instruction ? { instruction } : {}) };
   const response = await ask("v1/rerank", key, {
@@ -74,7 +85,8 @@ async function score(model: string, request: Request, key: string, signal: Abort
     body: JSON.stringify(body),
     signal,
   });
-  if (response.ok) return (await response.json()) as Answer;
+  const notes = response.headers.get(NOTE)?.split(BETWEEN) ?? [];
+  if (response.ok) return { ...((await response.json()) as Answer), notes };
   throw await refusal(response, key);
 }
 

@@ -72,6 +72,8 @@ export class Showing {
     this.say(`Ranked ${numbers.counted(outcome.results.length, "document")}.${first}`);
     html("timing").textContent = timing(outcome);
     html("timing").hidden = false;
+    html("notes").replaceChildren(...outcome.notes.map((note) => make("li", "", note)));
+    html("notes").hidden = outcome.notes.length === 0;
     const results = html("results");
     if (results.getBoundingClientRect().top > innerHeight * 0.8) results.scrollIntoView(); // a narrow screen
   }

@@ -66,7 +66,7 @@ async function rank({
     onProgress: (done, total) => say({ kind: "progress", progress: { stage: "score", done, total } }),
   });
   const results = ranking.map(({ index, score, logit, truncated }) => ({ index, score, logit, truncated }));
-  return { kind: "ranked", ranked: { results, tokens: ranking.tokens } };
+  return { kind: "ranked", ranked: { results, tokens: ranking.tokens, notes: ranking.notes } };
 }
 
 /** Sends the key with requests for files; the page's policy keeps them from going anywhere else. */

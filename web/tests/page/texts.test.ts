@@ -136,6 +136,7 @@ const OUTCOME: Outcome = {
   loadSeconds: null,
   loadBytes: null,
   threads: null,
+  notes: ["read as text"],
   finished: "2026-01-01T00:00:00.000Z",
 };
 
