@@ -31,7 +31,7 @@ class FileEntry:
 class OnnxFiles:
     """What the onnx files of a folder are.
 
-    head: "yesno" or "full". variants: their Transformers.js dtypes, such as q8 or int8.
+    head: one of convert.HEADS. variants: their Transformers.js dtypes, such as q8 or int8.
     """
 
     head: str

@@ -64,6 +64,11 @@ class PromptEncoder:
             raise ModelError(f"the tokenizer spells {word!r} with {len(ids)} tokens; a reranker's has one")
         return int(ids[0])
 
+    def control_id(self, token: str) -> int | None:
+        """The id of a control token, None where there is no such."""
+        found = self._control.token_to_id(token)
+        return None if found is None else int(found)
+
     def prompts(
         self,
         frame: Frame,

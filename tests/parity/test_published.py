@@ -114,6 +114,28 @@ def test_a_classifier_scores_as_in_transformers(labels: int, folder: Path, tmp_p
     assert found[0] == pytest.approx(expected, abs=1e-3)
 
 
+def test_what_is_written_as_a_classifier_is_one_for_others(folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from yesrank.convert import convert_checkpoint
+
+    convert_checkpoint(folder, tmp_path / "classifier", head="seq-cls")
+    model = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "classifier", dtype=torch.float32, attn_implementation="eager"
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "classifier")
+    texts = [
+        f"{CARD_PREFIX}<Instruct>: {DEFAULT_INSTRUCTION}\n<Query>: {QUERY}\n<Document>: {text}{CARD_SUFFIX}"
+        for text in DOCUMENTS
+    ]
+    with torch.no_grad():
+        theirs = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+    with Reranker(folder, engine="reference") as reranker:
+        found = reranker.predict([(QUERY, text) for text in DOCUMENTS], activation="identity")
+    assert theirs.shape == (len(DOCUMENTS), 1)
+    assert found == pytest.approx(theirs[:, 0].numpy(), abs=1e-3)
+
+
 def renamed(change: Callable[[str], str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda tensors: {change(name): tensor for name, tensor in tensors.items()}
 

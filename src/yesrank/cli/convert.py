@@ -23,13 +23,15 @@ class Format(StrEnum):
 
     OPENVINO = "openvino"
     ONNX = "onnx"
+    SAFETENSORS = "safetensors"
 
 
 class Head(StrEnum):
-    """What an ONNX graph ends in."""
+    """What an ONNX graph, or a checkpoint for other programs, ends in."""
 
     YESNO = "yesno"
     FULL = "full"
+    SEQ_CLS = "seq-cls"
 
 
 def convert(
@@ -48,7 +50,11 @@ def convert(
     *,
     format: Annotated[
         Format,
-        typer.Option("--format", "-f", help="openvino; or onnx, for onnxruntime and Transformers.js."),
+        typer.Option(
+            "--format",
+            "-f",
+            help="openvino; onnx, for onnxruntime and Transformers.js; or safetensors, a checkpoint for others.",
+        ),
     ] = Format.OPENVINO,
     weights: Annotated[
         Weights | None,
@@ -69,7 +75,9 @@ def convert(
     head: Annotated[
         Head | None,
         typer.Option(
-            "--head", help="onnx: yesno, two logits and little memory (without it); full, the vocabulary's."
+            "--head",
+            help="onnx: yesno, two logits and little memory (without it); full, the vocabulary's; seq-cls, one logit. "
+            "safetensors: full (without it); seq-cls, a Qwen3ForSequenceClassification.",
         ),
     ] = None,
     template: TemplateOption = None,
@@ -103,13 +111,13 @@ def convert(
     """
     from yesrank.asking import asking_of_checkpoint, notes_of
     from yesrank.checkpoint import Checkpoint
-    from yesrank.convert import DEFAULT_VARIANTS
+    from yesrank.convert import DEFAULT_VARIANTS, convert_checkpoint
     from yesrank.convert import convert as run
     from yesrank.convert import convert_onnx as run_onnx
 
-    for_openvino = {"weights": weights, "tokenizer_ir": tokenizer_ir or None}
-    for_onnx = {"variants": variants, "head": head}
-    _refuse(for_openvino if format is Format.ONNX else for_onnx, format)
+    given = {"weights": weights, "tokenizer_ir": tokenizer_ir or None, "variants": variants, "head": head}
+    given |= {"template": template, "smooth": smooth or None}
+    _refuse(given, format)
     source = _path(source)
     checkpoint = Checkpoint(source, tokenizer=tokenizer, lora=lora)
     for line in notes_of(checkpoint, asking_of_checkpoint(checkpoint, template)):
@@ -127,6 +135,8 @@ def convert(
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
+        elif format is Format.SAFETENSORS:
+            convert_checkpoint(checkpoint, target, head=(head or Head.FULL).value, progress=progress)
         else:
             run(
                 checkpoint,
@@ -165,10 +175,17 @@ def _smooth(checkpoint: "Checkpoint") -> "Factors":
     return found.factors
 
 
+_TAKES = {
+    Format.OPENVINO: ("weights", "tokenizer_ir", "template", "smooth"),
+    Format.ONNX: ("variants", "head", "template", "smooth"),
+    Format.SAFETENSORS: ("head",),
+}
+
+
 def _refuse(options: dict[str, Any], format: Format) -> None:
-    """Raises InputError where an option of the other format was given."""
+    """Raises InputError where an option of another format was given."""
     for name, value in options.items():
-        if value is not None:
+        if value is not None and name not in _TAKES[format]:
             raise InputError(
                 name, f"does not go with the format {format}", f"leave --{name.replace('_', '-')} out"
             )
@@ -182,21 +199,26 @@ def _show(target: Path, source: Path, format: Format, seconds: float, *, as_json
     from yesrank.manifest import read_manifest
 
     manifest = read_manifest(target)
-    assert manifest is not None
     written = {
         path.relative_to(target).as_posix(): path.stat().st_size
         for path in sorted(target.rglob("*"))
         if path.is_file()
     }
     if as_json:
-        head = manifest.onnx.head if manifest.onnx is not None else None
-        about = {"folder": str(target), "format": format.value, "weights": manifest.weights, "head": head}
+        onnx = manifest and manifest.onnx
+        about = {
+            "folder": str(target),
+            "format": format.value,
+            "weights": manifest and manifest.weights,
+            "head": onnx and onnx.head,
+        }
         output.show_json({**about, "seconds": seconds, "files": written})
         return
     total = output.size(sum(written.values()))
-    output.show(
-        f"wrote {target}: {len(written)} files, {total}, weights {manifest.weights}, in {seconds:.1f} s"
-    )
+    weights = f", weights {manifest.weights}" if manifest is not None else ""
+    output.show(f"wrote {target}: {len(written)} files, {total}{weights}, in {seconds:.1f} s")
+    if manifest is None:
+        return
     output.note(f"next: yesrank verify {target} --source {source}")
     output.note(f"      yesrank rerank --model {target} QUERY DOC ...")
 

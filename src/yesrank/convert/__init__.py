@@ -1,5 +1,6 @@
-"""Published safetensors checkpoint -> OpenVINO or ONNX model folder, without PyTorch."""
+"""Published checkpoint -> OpenVINO or ONNX model folder, or a plain checkpoint for others, without PyTorch."""
 
+from yesrank.convert.checkpoint import convert_checkpoint
 from yesrank.convert.folder import ConvertProgress
 from yesrank.convert.onnx import DEFAULT_VARIANTS, HEADS, VARIANTS, convert_onnx
 from yesrank.convert.run import convert
@@ -12,5 +13,6 @@ __all__ = [
     "VARIANTS",
     "ConvertProgress",
     "convert",
+    "convert_checkpoint",
     "convert_onnx",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from safetensors.numpy import save
 
+from yesrank import qwen3
 from yesrank.asking import Asking
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
@@ -21,6 +22,7 @@ from yesrank.sources.schemes import QUANTISATION
 from yesrank.templates import is_own
 from yesrank.tokens import MODEL_CARD_MAX_LENGTH, PromptEncoder
 
+_PADDING = "<|endoftext|>"
 COPIED = (
     "config.json",
     "generation_config.json",
@@ -97,6 +99,21 @@ def true_config(checkpoint: Checkpoint) -> dict[str, Any]:
     return (
         config if bool(config.get("tie_word_embeddings")) == tied else {**config, "tie_word_embeddings": tied}
     )
+
+
+def one_label(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What config.json says of one label. Without pad_token_id transformers takes no batches."""
+    config: dict[str, Any] = {
+        "architectures": [qwen3.CLASSIFIER],
+        "id2label": {"0": "LABEL_0"},
+        "label2id": {"LABEL_0": 0},
+        "num_labels": 1,
+        "tie_word_embeddings": False,
+    }
+    if read_config(checkpoint.folder).get("pad_token_id") is None:
+        padding = PromptEncoder.from_folder(checkpoint.folder).control_id(_PADDING)
+        config |= {} if padding is None else {"pad_token_id": padding}
+    return config
 
 
 def copied_bytes(source: Path) -> int:

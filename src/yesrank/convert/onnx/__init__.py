@@ -26,13 +26,13 @@ def convert_onnx(
 ) -> Manifest:
     """Makes the ONNX model folder `target` from the checkpoint `source` (or its path), whole or not at all.
 
-    variants: names of VARIANTS, or "all". head: "yesno", two logits and no vocabulary matrix, or "full", the logits
-    of every token, as other programs expect them. template: None for the one that the checkpoint says. smooth: finds
-    factors that are multiplied into the weights (see yesrank.smooth), for int8 and q8; noted in the manifest. Peak
-    memory while writing is one tensor and a few blocks of rows; the check then runs every file once. Raises ModelError
-    (and below) for a checkpoint that cannot be used, InputError for an existing target or unknown option, NoSpace
-    and ConversionError where writing fails, MissingExtra without onnx and onnxruntime. After any error nothing
-    stands at `target`.
+    variants: names of VARIANTS, or "all". head: "yesno", two logits and no vocabulary matrix, "full", the logits of
+    every token, as other programs expect them, or "seq-cls", one logit, as of a classifier. template: None for the
+    one that the checkpoint says. smooth: finds factors that are multiplied into the weights (see yesrank.smooth),
+    for int8 and q8; noted in the manifest. Peak memory while writing is one tensor and a few blocks of rows; the
+    check then runs every file once. Raises ModelError (and below) for a checkpoint that cannot be used, InputError
+    for an existing target or unknown option, NoSpace and ConversionError where writing fails, MissingExtra without
+    onnx and onnxruntime. After any error nothing stands at `target`.
     """
     for package in ("onnx", "onnxruntime"):
         if find_spec(package) is None:

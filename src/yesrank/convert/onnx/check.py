@@ -9,7 +9,7 @@ import onnxruntime
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert.onnx.decoder import ANSWER_ROWS, stored_factor
+from yesrank.convert.onnx.decoder import ANSWER_ROWS, answer_rows, stored_factor
 from yesrank.convert.onnx.placed import Placed, placed
 from yesrank.convert.onnx.variants import Variant
 from yesrank.convert.quantize import unpack_u4, widen
@@ -22,15 +22,17 @@ _F16_ROUNDING, _F16_STEP = 2.0**-11, 2.0**-25  # half a unit in the last place: 
 _QUIET = 4  # onnxruntime's log level of fatal errors: the others are raised, and told here
 
 
-def check(folder: Path, checkpoint: Checkpoint, variant: Variant, answers: Sequence[int] | None) -> None:
+def check(
+    folder: Path, checkpoint: Checkpoint, variant: Variant, head: str, answers: Sequence[int] | None
+) -> None:
     """Raises ConversionError where the variant's file is not the model of the checkpoint.
 
-    answers: ids of no and yes with the yesno head, None with the full one.
+    answers: ids of no and yes, None with the full head.
     """
     path = folder / variant.file
     try:
-        _check_tensors(placed(path), checkpoint, variant, answers)
-        _check_run(path, checkpoint.config, answers)
+        _check_tensors(placed(path), checkpoint, variant, head, answers)
+        _check_run(path, checkpoint.config, head)
     except ConversionError as error:
         raise ConversionError(
             f"{variant.file} as written did not pass its check: {error.message}",
@@ -40,7 +42,11 @@ def check(folder: Path, checkpoint: Checkpoint, variant: Variant, answers: Seque
 
 
 def _check_tensors(
-    tensors: dict[str, Placed], checkpoint: Checkpoint, variant: Variant, answers: Sequence[int] | None
+    tensors: dict[str, Placed],
+    checkpoint: Checkpoint,
+    variant: Variant,
+    head: str,
+    answers: Sequence[int] | None,
 ) -> None:
     config = checkpoint.config
     for name, shape in qwen3.tensors(config).items():
@@ -52,7 +58,7 @@ def _check_tensors(
         else:
             _check_matrix(tensors, checkpoint, name, variant)
     if answers is not None:
-        _check_equal(tensors, ANSWER_ROWS, checkpoint.output_rows(list(answers)).T)
+        _check_equal(tensors, ANSWER_ROWS, answer_rows(checkpoint, answers, head).T)
 
 
 def _check_equal(tensors: dict[str, Placed], name: str, expected: FloatArray) -> None:
@@ -111,7 +117,7 @@ def _found(tensors: dict[str, Placed], name: str) -> Any:
     return tensors[name].mapped()
 
 
-def _check_run(path: Path, config: Qwen3Config, answers: Sequence[int] | None) -> None:
+def _check_run(path: Path, config: Qwen3Config, head: str) -> None:
     """Opens the file and runs two short prompts, one padded on each side, with as little memory as can be."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -130,10 +136,12 @@ def _check_run(path: Path, config: Qwen3Config, answers: Sequence[int] | None) -
             elif value.name not in feeds:
                 dtype = np.float16 if value.type == "tensor(float16)" else np.float32
                 feeds[value.name] = np.zeros((2, value.shape[1], 0, value.shape[3]), dtype)
-        wanted = ["logits"] if answers is None else ["logits", "hidden"]
+        wanted = ["logits"] if head == "full" else ["logits", "hidden"]
         outputs = session.run(wanted, feeds)
     except Exception as error:  # onnxruntime's own kinds have no common base
         raise ConversionError(f"onnxruntime cannot run it: {error}") from error
-    shapes = [(2, 4, config.vocab_size)] if answers is None else [(2, 2), (2, config.hidden_size)]
+    shapes: list[tuple[int, ...]] = [(2, 1 if head == "seq-cls" else 2), (2, config.hidden_size)]
+    if head == "full":
+        shapes = [(2, 4, config.vocab_size)]
     if [output.shape for output in outputs] != shapes or not all(np.isfinite(each).all() for each in outputs):
         raise ConversionError("its outputs are of another shape, or not finite")

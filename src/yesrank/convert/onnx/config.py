@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert.folder import true_config
+from yesrank.convert.folder import one_label, true_config
 from yesrank.convert.onnx.variants import Variant
 from yesrank.qwen3 import read_config
 
@@ -27,6 +27,12 @@ def write_config(
     config["num_key_value_heads"] = numbers.num_key_value_heads
     config["transformers.js_config"] = _transformers_js(variants, data_files)
     _write(folder / "config.json", config)
+
+
+def write_classifier(checkpoint: Checkpoint, folder: Path) -> None:
+    """Makes folder/config.json that of a classifier with one label, as programs that run such files ask for it."""
+    config = json.loads((folder / "config.json").read_bytes())
+    _write(folder / "config.json", config | one_label(checkpoint))
 
 
 def write_companions(source: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ input_ids, attention_mask  int64 [B, S], [B, past + S];  with the full head also
 past_key_values.N.key, .value -> present.N.key, .value  [B, kv_heads, past, head_dim]
 
 yesno  logits  float32 [B, 2], of no and yes;  hidden  float32 [B, D], the final-norm state of the last real token
+seq-cls  logits  float32 [B, 1], yes less no;  hidden  as with yesno;  no past, no present
 full   logits  float32 [B, S, V]
 """
 
@@ -19,9 +20,10 @@ from yesrank.convert.onnx.pack import Packer
 from yesrank.convert.onnx.padding import BATCH, PAST, SEQUENCE, TOTAL, Padding
 from yesrank.convert.onnx.stored import Stored
 from yesrank.convert.onnx.variants import Variant
+from yesrank.types import FloatArray
 
 ANSWER_ROWS = "no_yes"
-"""The tensor that holds the two rows of the output embedding, float32 [D, 2]."""
+"""The tensor that holds the two rows of the output embedding, float32 [D, 2], or their difference, [D, 1]."""
 
 _HALF_FACTOR = 1 / 8
 """In float16 the residual stream is kept this much smaller, so that its largest values do not overflow.
@@ -30,9 +32,20 @@ RMSNorm takes it out again; a power of two costs no precision."""
 _FINE = 256  # positions are 256 a + b: the tables of RoPE are made from those of a and of b
 
 
-def build(checkpoint: Checkpoint, packer: Packer, variant: Variant, answers: Sequence[int] | None) -> Graph:
-    """The graph. answers: ids of no and yes for the yesno head, None for the full one. No weight is read yet."""
-    return _Builder(checkpoint, packer, variant).build(answers)
+def build(
+    checkpoint: Checkpoint, packer: Packer, variant: Variant, head: str, answers: Sequence[int] | None
+) -> Graph:
+    """The graph. answers: ids of no and yes; None for the full head. No weight is read yet."""
+    return _Builder(checkpoint, packer, variant, head).build(answers)
+
+
+def answer_rows(checkpoint: Checkpoint, answers: Sequence[int], head: str) -> FloatArray:
+    """What ANSWER_ROWS holds: float32 [2, D] of no and yes, or [1, D] of their difference."""
+    rows = checkpoint.output_rows(list(answers))
+    if head == "yesno":
+        return rows
+    difference: FloatArray = (rows[1:].astype(np.float64) - rows[:1]).astype(np.float32)
+    return difference
 
 
 def stored_factor(variant: Variant, name: str) -> float:
@@ -44,7 +57,8 @@ def stored_factor(variant: Variant, name: str) -> float:
 class _Builder:
     """Adds nodes layer by layer. The residual stream is [R, D], one row a token."""
 
-    def __init__(self, checkpoint: Checkpoint, packer: Packer, variant: Variant) -> None:
+    def __init__(self, checkpoint: Checkpoint, packer: Packer, variant: Variant, head: str) -> None:
+        self._head = head
         self._checkpoint, self._config = checkpoint, checkpoint.config
         self._variant, self._half = variant, variant.half
         self._factor = _HALF_FACTOR if variant.half else 1.0
@@ -126,6 +140,8 @@ class _Builder:
     def _cache(self, layer: int) -> tuple[list[str], list[str]]:
         """Names of a layer's past and present, keys and values each; declares them."""
         heads, size = self._config.num_key_value_heads, self._config.head_dim
+        if self._head == "seq-cls":  # who runs classifiers feeds none
+            return ["", ""], ["", ""]
         past, present = [], []
         for part in ("key", "value"):
             name = f"past_key_values.{layer}.{part}"
@@ -185,16 +201,17 @@ class _Builder:
         return self._rms_norm(x, self._norm_weight(qwen3.FINAL_NORM, "float32"), self._stream_eps())
 
     def _answer_head(self, hidden: str, answers: Sequence[int]) -> None:
-        """The two rows of the output embedding, exact, in float32."""
+        """The two rows of the output embedding, exact, in float32, or their difference."""
         graph, width = self._graph, self._config.hidden_size
+        count = 1 if self._head == "seq-cls" else len(answers)
 
         def read() -> tuple[np.ndarray, ...]:
-            return (np.ascontiguousarray(self._checkpoint.output_rows(list(answers)).T),)
+            return (np.ascontiguousarray(answer_rows(self._checkpoint, answers, self._head).T),)
 
-        rows = graph.add(Stored(ANSWER_ROWS, "float32", (width, len(answers)), read))
+        rows = graph.add(Stored(ANSWER_ROWS, "float32", (width, count), read))
         graph.op("Identity", hidden, name="hidden")
         graph.op("MatMul", hidden, rows, name="logits")
-        graph.output("logits", "float32", [BATCH, len(answers)])
+        graph.output("logits", "float32", [BATCH, count])
         graph.output("hidden", "float32", [BATCH, width])
         self._declare_presents()
 
@@ -214,6 +231,8 @@ class _Builder:
         self._declare_presents()
 
     def _declare_presents(self) -> None:
+        if self._head == "seq-cls":
+            return
         shape: list[Dimension] = [BATCH, self._config.num_key_value_heads, TOTAL, self._config.head_dim]
         for layer in range(self._config.num_hidden_layers):
             for part in ("key", "value"):

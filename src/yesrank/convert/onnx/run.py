@@ -19,7 +19,7 @@ from yesrank.convert.folder import (
 )
 from yesrank.convert.onnx import files
 from yesrank.convert.onnx.check import check
-from yesrank.convert.onnx.config import write_companions, write_config
+from yesrank.convert.onnx.config import write_classifier, write_companions, write_config
 from yesrank.convert.onnx.decoder import build
 from yesrank.convert.onnx.pack import Packer
 from yesrank.convert.onnx.variants import Variant, check_head, chosen
@@ -61,9 +61,9 @@ def run(
     if smooth is not None:
         refuse_existing(target)  # before the long part
         checkpoint = Folded(checkpoint, smooth(checkpoint))
-    rows = [answers["no"], answers["yes"]] if head == "yesno" else None
+    rows = [answers["no"], answers["yes"]] if head != "full" else None
     with Packer(checkpoint) as packer:
-        graphs = {variant: build(checkpoint, packer, variant, rows) for variant in wanted}
+        graphs = {variant: build(checkpoint, packer, variant, head, rows) for variant in wanted}
         plans = {variant: files.layout(list(graph.tensors.values())) for variant, graph in graphs.items()}
         planned = sum(plan.nbytes for plan in plans.values())
         tensors = sum(len(graph.tensors) for graph in graphs.values())
@@ -76,10 +76,12 @@ def run(
             copy_files(checkpoint, folder)
             write_companions(checkpoint.folder, folder)
             write_config(checkpoint, folder, wanted, _data_files(plans))
+            if head == "seq-cls":
+                write_classifier(checkpoint, folder)
             write_head(folder, checkpoint, answers)
             write_own(folder, asked.template)
             for variant in wanted:
-                check(folder, checkpoint, variant, rows)
+                check(folder, checkpoint, variant, head, rows)
             names = tuple(variant.name for variant in wanted)
             manifest = manifest_of(
                 folder,

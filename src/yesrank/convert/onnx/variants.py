@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from yesrank.errors import InputError
 
-HEADS = ("yesno", "full")
-"""yesno: two logits a prompt, and its last hidden state. full: logits over the vocabulary at every token."""
+HEADS = ("yesno", "full", "seq-cls")
+"""yesno: two logits a prompt, and its last hidden state. full: logits over the vocabulary at every token. seq-cls: one
+logit a prompt, yes less no, and no cache, as of a classifier with one label."""
 
 
 @dataclass(frozen=True, slots=True)

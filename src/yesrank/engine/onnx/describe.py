@@ -27,7 +27,7 @@ _TELLING = (
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One variant. head: "yesno" (with `hidden`) or "full" (logits of the vocabulary). opsets: by domain.
+    """One variant. head: "yesno" (with `hidden`), "seq-cls" (one logit) or "full" (vocabulary). opsets: by domain.
 
     operators: number of nodes by kind, the most frequent first. inputs, outputs: name -> type and shape; those of the
     cache are shown for its first layer. data: names of its external data files.
@@ -62,7 +62,7 @@ def describe(file: OnnxFile) -> Description:
         variant=file.variant,
         file=f"{file.path.parent.name}/{file.path.name}",
         bytes=file.bytes,
-        head="yesno" if HIDDEN in outputs else "full",
+        head=_head(outputs),
         ir_version=skimmed.model.ir_version,
         opsets={each.domain or "ai.onnx": each.version for each in skimmed.model.opset_import},
         layers_cached=sum(each.name.startswith("past_key_values.") for each in graph.input) // 2,
@@ -71,6 +71,12 @@ def describe(file: OnnxFile) -> Description:
         outputs=outputs,
         data=tuple(sorted(places - {here})),
     )
+
+
+def _head(outputs: Mapping[str, str]) -> str:
+    if outputs.get("logits", "").endswith(", 1]"):
+        return "seq-cls"
+    return "yesno" if HIDDEN in outputs else "full"
 
 
 def _ports(ports: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:
