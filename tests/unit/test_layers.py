@@ -60,6 +60,7 @@ WINGS: tuple[tuple[str, ...], ...] = (
     ("queue",),
     ("models",),
     ("answering",),
+    ("searching",),
     ("service",),
     ("endpoints",),
     ("app",),

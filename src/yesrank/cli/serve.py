@@ -124,6 +124,15 @@ def serve(
             "jina, infinity, voyage, openarc, openrouter or sglang. A model's own goes before it.",
         ),
     ] = None,
+    index: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--index",
+            metavar="NAME",
+            help="Index (yesrank index) that /v1/search may search; may be given several times. None if not set: "
+            "whoever may ask the server may read what is in it.",
+        ),
+    ] = None,
     watchdog: Annotated[
         float | None,
         typer.Option(
@@ -176,6 +185,7 @@ def serve(
         "unknown_model": unknown_model,
         "aliases": tuple(alias or ()) or None,
         "shape": shape,
+        "indexes": tuple(index or ()) or None,
         "watchdog": watchdog,
         "log_format": log_format,
         "root_path": root_path,

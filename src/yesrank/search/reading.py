@@ -95,6 +95,7 @@ class Index:
         """Raises IndexNotFound, IndexDamaged, SearchError, or InputError for what is no name."""
         self.name, self.path = name, index_file(name)
         self._connection = database.open_existing(self.path)
+        self._file = self.path.stat().st_ino
         self._lock = Lock()
         self._known: tuple[int, Lexicon] | None = None
 
@@ -173,6 +174,14 @@ class Index:
                 self._same(postings.checked(*parts), total)
             count = len([self._passage(row).id for row in connection.execute(f"{_SELECT} > 0")])
             self._same(count, lexical.load(connection).count)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was deleted or replaced by another since it was opened."""
+        try:
+            return self.path.stat().st_ino != self._file
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Closes the file, after what is being read."""

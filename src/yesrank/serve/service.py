@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from yesrank.errors import Draining, ModelNotFound
-from yesrank.serve import answering
+from yesrank.serve import answering, searching
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, model_in, recognise
 from yesrank.serve.http import body, packing, protocol
@@ -27,7 +27,8 @@ from yesrank.serve.settings import Settings
 from yesrank.serve.watch import tracing
 from yesrank.serve.watch.metrics import Metrics, Now
 from yesrank.serve.watch.record import Record, record_of
-from yesrank.types import Prompt
+from yesrank.store.entry import BUILTIN
+from yesrank.types import FloatArray, Prompt
 
 _CLOSE_SECONDS = 10
 _MARGIN = 0.25  # seconds: the scheduler's own deadline comes first, and says how far the work came
@@ -56,6 +57,7 @@ class Service:
         self._admission = Admission(settings.max_queue_requests, settings.max_body_bytes)
         self.downloads = Downloads(protocol.most_files_sent())
         self._workers = Workers()
+        self.indexes = searching.Indexes(settings.indexes)
         self._bodies: set[asyncio.Timeout] = set()  # of requests whose body is awaited
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -88,6 +90,7 @@ class Service:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.pool.close()
         self._workers.close()
+        self.indexes.close()
 
     async def load(self, name: str) -> None:
         """Loads a model now. Raises as Pool.load."""
@@ -101,6 +104,13 @@ class Service:
 
     async def rerank(self, request: Request) -> bytes:
         """The body of the response to a rerank or score request. Raises YesrankError or ClientGone."""
+        return await self._whole(request, self._answer)
+
+    async def search(self, request: Request) -> bytes:
+        """The same to a search in an index of files."""
+        return await self._whole(request, self._search)
+
+    async def _whole(self, request: Request, answer: Callable[..., Coroutine[Any, Any, bytes]]) -> bytes:
         settings, record = self.settings, record_of(request)
         end = time.monotonic() + settings.timeout
         with tracing.whole(record, request.headers), self._admission.enter() as place:
@@ -110,7 +120,7 @@ class Service:
             path = local_path(request.scope)
             remaining = end - time.monotonic()
             return await while_wanted(
-                request, self._answer(record, path, request.headers, raw, remaining), remaining + _MARGIN
+                request, answer(record, path, request.headers, raw, remaining), remaining + _MARGIN
             )
 
     async def pack(self, made: bytes, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
@@ -142,6 +152,26 @@ class Service:
         record.notes = asked.notes
         scored = await self._score(record, asked, deadline)
         return await self._render(record, dialect, parsed, scored)
+
+    async def _search(
+        self, record: Record, path: str, headers: Mapping[str, str], raw: bytes, seconds: float
+    ) -> bytes:
+        deadline = asyncio.get_running_loop().time() + seconds
+        record.line.dialect = searching.NAME
+        asked = searching.parse(await answering.decode(raw, self._workers, self.settings))
+        answering.check_size(asked.judged([]), self.settings)
+        spec = self.pool.find(asked.model).spec if asked.rerank else None
+        index = await self._workers.run(True, lambda: self.indexes.open(asked.index))
+
+        async def judge(request: RerankRequest) -> FloatArray:
+            record.line.documents = (record.line.documents or 0) + len(request.documents)
+            scored = await self._score(record, request, deadline)
+            self._count(record, scored)
+            return scored.answer.logits
+
+        fused = spec is not None and spec.name == BUILTIN
+        answer = await searching.run(index, asked, self._workers, judge, fused=fused)
+        return answering.encode(searching.render(asked, answer, index.name, spec.name if spec else None))
 
     async def _parse(
         self, record: Record, path: str, headers: Mapping[str, str], raw: bytes
@@ -201,17 +231,20 @@ class Service:
     async def _render(
         self, record: Record, dialect: Dialect, parsed: RerankRequest, scored: _Scored
     ) -> bytes:
-        prompts, answer, line = scored.prompts, scored.answer, record.line
-        line.tokens = sum(len(prompt) for prompt in prompts)
-        line.truncated = sum(prompt.truncated for prompt in prompts)
+        prompts, answer = scored.prompts, scored.answer
         with tracing.span("render", record):
             made = await self._workers.run(
                 answering.is_slow(parsed),
                 lambda: answering.render(dialect, parsed, prompts, answer, record.id, scored.model),
             )
-        cached = line.tokens - answer.tokens
-        self.metrics.answered(scored.model, len(prompts), line.tokens, cached, line.truncated)
+        self._count(record, scored)
         return made
+
+    def _count(self, record: Record, scored: _Scored) -> None:
+        prompts, line = scored.prompts, record.line
+        tokens, cut = sum(len(prompt) for prompt in prompts), sum(prompt.truncated for prompt in prompts)
+        line.tokens, line.truncated = (line.tokens or 0) + tokens, (line.truncated or 0) + cut
+        self.metrics.answered(scored.model, len(prompts), tokens, tokens - scored.answer.tokens, cut)
 
     def _now(self) -> Now:
         queue = self.scheduler.snapshot()

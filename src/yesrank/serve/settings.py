@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
+from yesrank.search import index_file
 from yesrank.serve.http.hosts import name_of
 from yesrank.store.entry import ENGINES, SHAPES, check_name
 
@@ -40,6 +41,7 @@ class Settings:
     load: which models are loaded at the start: "first" (the default one), "all" or "none"; others on first use.
     aliases: NAME=MODEL or, for the default model, NAME: other names for what is served.
     shape: of the answer to a body that could be of several services (store.entry.SHAPES), where the model has none.
+    indexes: of files, which /v1/search may search: whoever may ask the server may read what is in them.
     unknown_model: what a request with a name that no model has gets: "refuse" (404), or the "default" model and a note.
     """
 
@@ -72,6 +74,7 @@ class Settings:
     unknown_model: str = "refuse"
     aliases: tuple[str, ...] = ()
     shape: str = "cohere"
+    indexes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises InputError, which names the field."""
@@ -102,6 +105,8 @@ class Settings:
         _one_of("load", self.load, LOADS)
         _one_of("unknown_model", self.unknown_model, UNKNOWN_MODELS)
         _one_of("shape", self.shape, SHAPES)
+        for name in self.indexes:
+            index_file(name)
         for alias in self.aliases:
             check_name("aliases", alias.partition("=")[0])
         for name, known in (("precision", PRECISIONS), ("engine", ENGINES), ("variant", VARIANTS)):

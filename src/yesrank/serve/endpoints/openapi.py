@@ -120,6 +120,16 @@ def of(shape: Shape) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": media}, "responses": {"200": good, **errors()}}
 
 
+def search() -> dict[str, Any]:
+    """Of the search in an index of files. No example that can be sent: it takes an index that a server may search."""
+    media = {"application/json": {"schema": ref("SearchRequest")}}
+    good = {
+        "description": "Passages, best first, with their places; an empty list where nothing was found",
+        "content": {"application/json": {"schema": ref("SearchResponse")}},
+    }
+    return {"requestBody": {"required": True, "content": media}, "responses": {"200": good, **errors()}}
+
+
 def embed() -> dict[str, Any]:
     """Of the embedding routes, which only refuse."""
     media = {"application/json": {"schema": {"type": "object"}, "example": {"input": "text"}}}

@@ -32,6 +32,7 @@ SHAPES: Mapping[str, openapi.Shape] = {
     "/v1/score": openapi.SCORE,
 }
 """Path -> what it is described with. Each takes all shapes."""
+SEARCH = "/v1/search"
 NOTE = "X-Yesrank-Note"
 """What was read otherwise than it was sent, or not at all."""
 EMBED = ("/embed", "/embeddings", "/v1/embeddings")
@@ -43,6 +44,7 @@ def router() -> APIRouter:
     for path, shape in SHAPES.items():
         summary = "Score pairs" if shape is openapi.SCORE else "Rank documents"
         _post(found, path, rerank, summary, openapi.of(shape))
+    _post(found, SEARCH, search, "Search an index of files", openapi.search())
     for path in EMBED:
         _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
     for last in dialects.LAST_PARTS:
@@ -141,6 +143,17 @@ async def rerank(request: Request) -> Response:
     made, packed = await service.pack(made, request.headers.get("accept-encoding", ""))
     headers = {**packed, **_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
     return Response(made, media_type="application/json", headers=headers)
+
+
+async def search(request: Request) -> Response:
+    """Passages of an index that answer a query."""
+    service = _service(request)
+    made, packed = await service.pack(
+        await service.search(request), request.headers.get("accept-encoding", "")
+    )
+    return Response(
+        made, media_type="application/json", headers={**_usage(record_of(request).line), **packed}
+    )
 
 
 async def embed(request: Request) -> Response:

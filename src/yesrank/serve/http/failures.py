@@ -14,12 +14,14 @@ from yesrank.errors import (
     Draining,
     EmptyInput,
     EngineError,
+    IndexNotFound,
     InputError,
     ModelError,
     ModelLoading,
     ModelNotFound,
     ModelUnavailable,
     QueueFull,
+    SearchError,
     ServerError,
     TooLong,
     YesrankError,
@@ -40,6 +42,8 @@ _STATUS: Mapping[type[YesrankError], int] = {
     ModelNotFound: 404,
     ModelError: 503,
     EngineError: 500,
+    IndexNotFound: 404,
+    SearchError: 503,
 }
 _KINDS: Mapping[type, Kind] = {
     TooLong: Kind.LONG,
@@ -50,6 +54,7 @@ _KINDS: Mapping[type, Kind] = {
 }
 _PATHS = (
     "/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/v1/reranks", "/v1/ranking", "/v1/score", "/score",
+    "/v1/search",
     "/api/v1/services/rerank/text-rerank/text-rerank", "/v1/models", "/health", "/ready", "/info", "/metrics", "/docs",
 )  # fmt: skip
 """What is named as nearest to a path that leads nowhere."""
@@ -58,6 +63,7 @@ _SPOKEN = f"{_PATHS[0]} ranks documents, as does any path that ends in /{', /'.j
 _PRIVATE: Mapping[type[YesrankError], str] = {
     ModelError: "the model cannot be used now; the server's log says why",
     EngineError: "the model failed on this request; the server's log says why",
+    SearchError: "the index cannot be used now; the server's log says why",
 }
 
 
@@ -99,7 +105,7 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 
 def _private(error: YesrankError) -> str | None:
-    if isinstance(error, ModelNotFound):  # the names that there are, see Pool.find
+    if isinstance(error, ModelNotFound | IndexNotFound):  # the names that there are, see Pool.find
         return None
     return next((_PRIVATE[kind] for kind in type(error).__mro__ if kind in _PRIVATE), None)
 
