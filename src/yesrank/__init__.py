@@ -37,6 +37,7 @@ TYPE_CHECKING = (
     False  # as type checkers know it; typing itself would be most of the time until Ctrl-C is quiet
 )
 if TYPE_CHECKING:
+    from yesrank.store.embedder import Embedder
     from yesrank.store.reranker import Reranker
     from yesrank.types import EngineInfo, Hit, PairScores, Ranking
 
@@ -50,6 +51,7 @@ __all__ = [
     "DeadlineExceeded",
     "DeviceMissing",
     "Draining",
+    "Embedder",
     "EngineError",
     "EngineInfo",
     "Hit",
@@ -77,6 +79,7 @@ __all__ = [
 ]
 
 _LAZY = {  # numpy and OpenVINO are loaded when they are first needed, so that `yesrank --help` is quick
+    "Embedder": "yesrank.store.embedder",
     "Reranker": "yesrank.store.reranker",
     "EngineInfo": "yesrank.types",
     "Hit": "yesrank.types",

@@ -3,7 +3,7 @@
 sentence-transformers saves a reranker with a recipe: modules.json (what runs after what), LogitScore (the ids of the
 two answers), prompts (one of which is the instruction), and a chat template that writes query and document. Such a
 model was trained with its recipe, and scores as its owner saw it only with that. What of it can be followed is; the
-rest is an error, as is an embedding model, which answers nothing.
+rest is an error, as is an embedding model (see kinds), which answers nothing.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
+from yesrank.kinds import RERANKER, kind_of, refuse_other
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
 from yesrank.qwen3 import is_classifier, read_config
 from yesrank.sources.ggufmeta import RERANK_TEMPLATE
@@ -46,13 +47,14 @@ class Asking:
     origin: str = ""
 
 
-def asking_of(folder: Path, template: str | Path | None = None) -> Asking:
+def asking_of(folder: Path, template: str | Path | None = None, *, sure: bool = False) -> Asking:
     """What the folder says; the model card's way where it says nothing. template: one that the caller names goes first.
 
-    Raises UnsupportedModel for an embedding model and for recipes that cannot be followed, CheckpointError for files
-    that cannot be read.
+    sure: the caller knows that it is a reranker, whatever its files look like. Raises UnsupportedModel for an embedding
+    model and for recipes that cannot be followed, CheckpointError for files that cannot be read.
     """
-    refuse_embeddings(folder)
+    if not sure:
+        refuse_other(folder, RERANKER, kind_of(folder))
     modules = _modules(folder)
     ranks = folder / RERANK_TEMPLATE
     score = next((path for kind, path in modules if kind == "LogitScore"), None)
@@ -74,35 +76,9 @@ def asking_of(folder: Path, template: str | Path | None = None) -> Asking:
     return Asking(known, instruction, answers, _origin(modules, template=True))
 
 
-def asking_of_checkpoint(checkpoint: Checkpoint, template: str | Path | None = None) -> Asking:
-    """As asking_of, and raises UnsupportedModel for tensors that an embedding model's program saved."""
-    asked = asking_of(checkpoint.folder, template)
-    if checkpoint.is_bare and asked.answers is None:
-        raise embeds(checkpoint.path)
-    return asked
-
-
 def notes_of(checkpoint: Checkpoint, asked: Asking) -> tuple[str, ...]:
     """What is not as one would expect, for a person to read."""
     return (*checkpoint.notes, *((asked.origin,) if asked.origin else ()))
-
-
-def refuse_embeddings(folder: Path) -> None:
-    """Raises UnsupportedModel for an embedding model, which has no answer yes or no; as asking_of for bad files."""
-    kinds = [kind for kind, _ in _modules(folder)]
-    kind = _json(folder / "config_sentence_transformers.json").get("model_type")
-    decoder_alone = read_config(folder).get("architectures") == ["Qwen3Model"]
-    if "Pooling" in kinds or kind in ("SentenceTransformer", "SparseEncoder") or decoder_alone:
-        raise embeds(folder)
-
-
-def embeds(folder: Path) -> UnsupportedModel:
-    """The error for an embedding model."""
-    return UnsupportedModel(
-        f"{folder} is an embedding model: it turns texts into vectors and has no answer yes or no",
-        "take a reranker, such as Qwen/Qwen3-Reranker-0.6B; one that was saved without its head has to be saved as a "
-        "Qwen3ForCausalLM",
-    )
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:
@@ -118,7 +94,7 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
     kinds = [kind.rpartition(".")[2] for kind, _ in modules]
     own = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.")]
     followed = ["Transformer"] if is_classifier(read_config(folder)) else ["Transformer", "LogitScore"]
-    if "Pooling" not in kinds and (own or kinds != followed):
+    if own or kinds != followed:
         raise UnsupportedModel(
             f"{path} runs {', '.join(own or kinds)}, which yesrank does not follow",
             "it follows what CrossEncoder makes of a Qwen3ForCausalLM, Transformer and LogitScore, or of a classifier",

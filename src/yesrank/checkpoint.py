@@ -29,9 +29,18 @@ class Checkpoint:
     Where config.json ties the output embedding to the input's and both are there, they are compared, and are not tied
     where they differ: `config` says what holds. The head of a classifier stands for the output embedding, with two
     rows. notes: what is not as it seems, for a person to read.
+    decoder_only: an output embedding is not looked for, and not read where there is one, as embedding models need none:
+    `config` then ties it to the input's, so that nothing else is asked for.
     """
 
-    def __init__(self, path: Path, *, tokenizer: Path | None = None, lora: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        tokenizer: Path | None = None,
+        lora: Path | None = None,
+        decoder_only: bool = False,
+    ) -> None:
         """path, tokenizer: see sources.opening. `folder`: of the small files, for most kinds the path itself.
 
         lora: the folder of an adapter, which is merged into what is read.
@@ -39,8 +48,11 @@ class Checkpoint:
         Raises ModelNotFound, UnsupportedModel, CheckpointError, MissingExtra or InputError, each saying what to do.
         """
         opened = open_tensors(path, tokenizer)
-        self.path, self.folder = path, opened.folder
+        self.path, self.folder, self.decoder_only = path, opened.folder, decoder_only
         self.config = Qwen3Config.from_folder(self.folder)
+        self._tied = self.config.tie_word_embeddings
+        if decoder_only:
+            self.config = replace(self.config, tie_word_embeddings=True)
         forgotten = rope.forgotten_theta(qwen3.read_config(self.folder))
         self.notes: tuple[str, ...] = (*opened.notes, *((forgotten,) if forgotten else ()))
         self._stored: Tensors = opened.tensors
@@ -52,15 +64,6 @@ class Checkpoint:
             self._settle_labels()
         self._check_shapes()
         self._settle_head()
-
-    @property
-    def is_bare(self) -> bool:
-        """Whether it was saved from the decoder alone, as embedding models are: without an output embedding."""
-        stored = self._place[qwen3.EMBEDDING]
-        heads = (qwen3.HEAD, qwen3.SCORE)
-        return not stored.endswith((qwen3.EMBEDDING, *heads)) and not any(
-            each in self._place for each in heads
-        )
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -101,7 +104,7 @@ class Checkpoint:
             self._note(f"{INDEX} is left over from another save: {SINGLE} goes first, as in transformers")
         wanted = {*qwen3.tensors(self.config), qwen3.HEAD}
         place = full_names(self._stored.names(), wanted)
-        if self.config.tie_word_embeddings and qwen3.HEAD in place:
+        if self._tied and qwen3.HEAD in place:
             place.setdefault(qwen3.EMBEDDING, place[qwen3.HEAD])  # of two that are one, one is stored
         return place
 
@@ -143,7 +146,7 @@ class Checkpoint:
     def _settle_head(self) -> None:
         """Keeps the two embeddings tied only where they are the same."""
         place = self._place
-        if not self.config.tie_word_embeddings or place.get(qwen3.HEAD) in (None, place[qwen3.EMBEDDING]):
+        if self.decoder_only or not self._tied or place.get(qwen3.HEAD) in (None, place[qwen3.EMBEDDING]):
             return
         if self.shape(qwen3.HEAD) == self.shape(qwen3.EMBEDDING) and self._equal(qwen3.HEAD, qwen3.EMBEDDING):
             return

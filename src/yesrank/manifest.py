@@ -48,7 +48,8 @@ class Manifest:
     limit: the most that may be asked for. files: every other file of the folder, with / between folder and name.
     onnx: None for an OpenVINO folder, whose manifest does not mention it. smooth: whether outliers were moved before
     the weights were rounded (yesrank.smooth); mentioned only where it is so. instruction: the default one, where the
-    checkpoint says it.
+    checkpoint says it. kind: "reranker", or "embedding", which alone is mentioned; that has no answers, and the
+    template "none": its prompts are in the files that sentence-transformers reads.
     """
 
     yesrank: str
@@ -64,6 +65,7 @@ class Manifest:
     onnx: OnnxFiles | None = None
     smooth: bool = False
     instruction: str | None = None
+    kind: str = "reranker"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
@@ -71,6 +73,8 @@ class Manifest:
         extra: dict[str, Any] = {"smooth": True} if self.smooth else {}
         if self.instruction is not None:
             extra["instruction"] = self.instruction
+        if self.kind != "reranker":
+            extra["kind"] = self.kind
         if onnx is not None:
             extra["onnx"] = {"head": onnx.head, "variants": list(onnx.variants)}
         return {
@@ -178,6 +182,7 @@ def _parse(data: Any) -> Manifest:
         onnx=_onnx(data["onnx"]) if "onnx" in data else None,
         smooth=_true(data["smooth"], "smooth") if "smooth" in data else False,
         instruction=_text(data["instruction"], "instruction") if "instruction" in data else None,
+        kind=_kind(data["kind"]) if "kind" in data else "reranker",
     )
     _object(data, "the manifest", set(manifest.as_dict()))
     return manifest
@@ -223,6 +228,12 @@ def _true(value: Any, name: str) -> bool:
     if value is not True:
         raise TypeError(f"{name} is neither absent nor true")
     return True
+
+
+def _kind(value: Any) -> str:
+    if value != "embedding":
+        raise ValueError(f"kind is neither absent nor embedding, but {value!r}")
+    return str(value)
 
 
 def _hash(value: Any, name: str) -> str:

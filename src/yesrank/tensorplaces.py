@@ -109,7 +109,7 @@ def full_names(stored: Collection[str], wanted: Collection[str]) -> dict[str, st
             f"the checkpoint holds an adapter that is not merged ({lora})",
             "merge it first (peft: merge_and_unload, then save_pretrained)",
         )
-    bare = _unwrapped(stored)
+    bare = unwrapped(stored)
     result: dict[str, str] = {}
     for name, inner in bare.items():
         full = next((each for each in _readings(inner) if each in wanted), inner)
@@ -128,7 +128,7 @@ def _readings(name: str) -> tuple[str, ...]:
     return (*without, name, _MODEL + name)
 
 
-def _unwrapped(stored: Collection[str]) -> dict[str, str]:
+def unwrapped(stored: Collection[str]) -> dict[str, str]:
     """Stored name -> name without what wrappers put before and into it."""
     names = {name: name for name in stored}
     for part in _ANYWHERE:

@@ -122,6 +122,15 @@ class PromptEncoder:
                     "write a letter with its accents as one character (Unicode NFC)",
                 )
 
+    def check_control(self, text: str) -> None:
+        """Raises ModelError for control text with a token that this tokenizer does not know."""
+        known = {token.content for token in self._control.get_added_tokens_decoder().values()}
+        if unknown := [token for token in _CONTROL_TOKEN.findall(text) if token not in known]:
+            raise ModelError(
+                f"the tokenizer has no token {unknown[0]}, which this kind of model reads",
+                "tokenizer.json and weights are of different models: download both again",
+            )
+
     def check_query(self, query: str, most: int) -> None:
         """Raises TooLong for a query of more than `most` tokens: it is never cut."""
         count = len(self._encode_user([query])[0])

@@ -213,6 +213,18 @@ def as_qwen3_model(folder: Path) -> None:
     write(folder, "config.json", {**config, "architectures": ["Qwen3Model"]})
 
 
+@pytest.mark.parametrize("change", [as_embedding, as_bare_decoder, as_qwen3_model])
+def test_an_embedding_model_is_refused_wherever_a_reranker_is_wanted(change: Any, folder: Path) -> None:
+    change(folder)
+    for way in (
+        lambda: open_model(folder),
+        lambda: Reranker(folder, engine="reference"),
+        lambda: asking_of(folder),
+    ):
+        with pytest.raises(UnsupportedModel, match="is an embedding model"):
+            way()
+
+
 def as_own_code(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     write(folder, "config.json", {**config, "auto_map": {"AutoModelForCausalLM": "modeling.Mine"}})
@@ -225,9 +237,6 @@ def as_other_template(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (as_embedding, "is an embedding model"),
-        (as_bare_decoder, "is an embedding model"),
-        (as_qwen3_model, "is an embedding model"),
         (as_own_code, "auto_map"),
         (as_other_template, "no place for an instruction"),
     ],

@@ -12,7 +12,7 @@ from random_models import CONFIG
 from tokenizers import Tokenizer
 
 from yesrank import Reranker, qwen3
-from yesrank.asking import asking_of_checkpoint
+from yesrank.asking import asking_of
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert import convert, convert_onnx
 from yesrank.errors import CheckpointError, ModelError, UnsupportedModel
@@ -139,12 +139,12 @@ def test_its_template_is_followed_or_refused(source: Checkpoint, tmp_path: Path)
     own = TEMPLATE.replace(
         "Given a web search query, retrieve relevant passages that answer the query", "Find it"
     )
-    asked = asking_of_checkpoint(Checkpoint(write_gguf(tmp_path / "own.gguf", source, template=own)))
+    asked = asking_of(Checkpoint(write_gguf(tmp_path / "own.gguf", source, template=own)).folder)
     assert (asked.template.name, asked.instruction) == ("card", "Find it")
     wrong = Checkpoint(write_gguf(tmp_path / "wrong.gguf", source, template="{query} [SEP] {document}"))
     with pytest.raises(UnsupportedModel, match="rerank template is not one"):
-        asking_of_checkpoint(wrong)
-    assert asking_of_checkpoint(wrong, "card").template.name == "card"
+        asking_of(wrong.folder)
+    assert asking_of(wrong.folder, "card").template.name == "card"
 
 
 def test_labels_in_another_order_are_heard(source: Checkpoint, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_labels_in_another_order_are_heard(source: Checkpoint, tmp_path: Path) -
         source,
         change=lambda writer: writer.add_classifier_output_labels(["no", "yes"]),
     )
-    assert asking_of_checkpoint(Checkpoint(path)).answers == (1, 0)
+    assert asking_of(Checkpoint(path).folder).answers == (1, 0)
 
 
 @pytest.mark.parametrize(

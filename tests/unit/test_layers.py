@@ -21,12 +21,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "claims",
         "prompt",
         "templates",
+        "kinds",
         "asking",
+        "embedding",
         "documents",
         "words",
         "fusion",
     ),
-    ("tokens", "head", "rendered"),
+    ("tokens", "head", "vectors", "rendered"),
     ("engine", "convert", "randomweights"),
     ("models",),
     ("verify", "store"),
@@ -40,12 +42,14 @@ BESIDE = {
     "sources": {"tensorplaces"},
     "checkpoint": {"qwen3", "rope", "sources", "tensorplaces"},
     "templates": {"prompt"},
-    "asking": {"sources", "qwen3", "checkpoint", "prompt", "templates"},
+    "kinds": {"manifest", "qwen3", "tensorplaces"},
+    "asking": {"sources", "qwen3", "checkpoint", "kinds", "prompt", "templates"},
+    "embedding": {"kinds", "prompt"},
     "manifest": {"qwen3", "prompt"},
     "randomweights": {"convert"},
 }
 # below, and still not wanted: an engine ends at the last hidden state and knows nothing of yes and no
-UNWANTED = {"engine": {"manifest", "prompt", "tokens", "head"}}
+UNWANTED = {"engine": {"manifest", "prompt", "tokens", "head", "vectors"}}
 # where OpenVINO may be imported at all, and where that must wait until it is needed
 OPENVINO_ROOMS = {"engine", "convert", "bench", "cli"}
 LAZY_OPENVINO_ROOMS = {"bench", "cli"}

@@ -147,10 +147,11 @@ def test_what_cannot_be_run_is_refused_before_it_is_downloaded(hub: Hub, home: H
     assert "GGUF" in home.fails("pull", ID)
 
 
-def test_neither_embedding_models_nor_adapters_are_downloaded(hub: Hub, home: Home) -> None:
+def test_neither_poolings_that_cannot_be_followed_nor_adapters_are_downloaded(hub: Hub, home: Home) -> None:
     pooling = [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
     hub.files["modules.json"] = json.dumps(pooling).encode()
-    assert "is an embedding model" in home.fails("pull", ID)
+    hub.files["1_Pooling/config.json"] = json.dumps({"pooling_mode": "mean"}).encode()
+    assert "pools by mean" in home.fails("pull", ID)
     del hub.files["modules.json"]
     hub.files |= {"adapter_config.json": b"{}", "adapter_model.safetensors": b"x"}
     assert "a whole model and an adapter" in home.fails("pull", ID)

@@ -21,7 +21,7 @@ from training.finetune.ranker import LARGE, Ranker
 from training.finetune.runfolder import RunFolder
 from training.finetune.settings import Settings
 from yesrank import qwen3
-from yesrank.asking import asking_of_checkpoint
+from yesrank.asking import asking_of
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.staging import staged
 from yesrank.errors import ModelNotFound
@@ -43,10 +43,8 @@ def run(settings: Settings) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     source = find_checkpoint(settings.model)
+    asking_of(source)  # what could not be loaded afterwards, such as an embedding model, is refused
     checkpoint = Checkpoint(source)
-    asking_of_checkpoint(
-        checkpoint
-    )  # what could not be loaded afterwards, such as an embedding model, is refused
     shapes = qwen3.tensors(checkpoint.config)
     data = read(settings, PromptEncoder.from_folder(source))
     with closing(RunFolder(settings.out, settings.identity(), restart=settings.restart)) as folder:

@@ -10,6 +10,7 @@ from yesrank.cli.options import (
     InstructionOption,
     JsonOption,
     MaxLengthOption,
+    ModelTypeOption,
     Precision,
     PrecisionOption,
     TemplateOption,
@@ -54,9 +55,7 @@ def add(
     ] = None,
     weights: WeightsOption = None,
     revision: RevisionOption = None,
-    model_type: Annotated[
-        str | None, typer.Option("--model-type", metavar="rerank", help="As in OpenArc; only rerank.")
-    ] = None,
+    model_type: ModelTypeOption = None,
     engine: Annotated[
         str | None,
         typer.Option(
@@ -82,10 +81,11 @@ def add(
     lies. What rerank and other verbs are told by options goes before what is stored here. A device that this
     machine has not is stored all the same, with a warning.
     """
+    from yesrank.kinds import kind_named
     from yesrank.store import Entry, Store, stored_already, take_in
     from yesrank.templates import stored
 
-    engine = _engine(model_type, engine)
+    engine, kind = _engine(engine), None if model_type is None else kind_named(model_type)
     entry = Entry(
         _name(name, model_name),
         Path(model_path),
@@ -104,18 +104,18 @@ def add(
     what = "there already" if added is not None else "added"
     if added is None:
         with steps() as told:
-            added = take_in(store, entry, model_path, revision=revision, weights=made, steps=told)
+            added = take_in(store, entry, model_path, revision=revision, weights=made, kind=kind, steps=told)
     show_entry(added, what, as_json=as_json)
     _warn_of_device(added)
 
 
 def _warn_of_device(entry: "Entry") -> None:
     """A folder may be added on one machine and served on another, so that this is no error."""
+    from yesrank.models.embedding_folder import open_folder
     from yesrank.models.engines import check_device
-    from yesrank.models.folder import open_model
 
     try:
-        check_device(open_model(entry.path), entry.device, entry.engine, entry.variant)
+        check_device(open_folder(entry.path, kind=entry.kind), entry.device, entry.engine, entry.variant)
     except (DeviceMissing, MissingExtra) as error:
         output.note(f"warning: {error.message}", style="yellow")
         output.note(f"{entry.name} is stored all the same, for a machine that has it; {error.hint}")
@@ -130,12 +130,8 @@ def _name(name: str | None, model_name: str | None) -> str:
     return found
 
 
-def _engine(model_type: str | None, engine: str | None) -> str | None:
+def _engine(engine: str | None) -> str | None:
     """The engine to store. OpenArc's names for its own are taken, and mean what runs here by itself."""
-    if model_type not in (None, "rerank"):
-        raise InputError(
-            "--model-type", f"{model_type!r} is nothing that yesrank runs: it ranks documents", "use rerank"
-        )
     if engine in _OPENARC:
         output.note(
             f"note: --engine {engine} is taken to mean yesrank's own engine on OpenVINO; "

@@ -1,13 +1,13 @@
 """`yesrank bench`: how fast, how large, and how near to the machine's limit."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.opening import find, name_model
+from yesrank.cli.opening import embeds, find, name_model
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
@@ -18,7 +18,7 @@ from yesrank.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from yesrank.bench import BenchResult
+    from yesrank.bench import BenchResult, EmbeddingBench
 
 
 def bench(
@@ -36,11 +36,13 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure documents a second, latency, memory and load time on made-up documents."""
+    from yesrank.bench import EmbeddingBench, bench_embedder
     from yesrank.bench import bench as run
 
     entry = find(model).overridden(device=device, precision=precision, engine=engine, variant=variant)
-    result = run(
-        str(entry.path),
+    measure: Any = bench_embedder if embeds(entry) else run
+    result: BenchResult | EmbeddingBench = measure(
+        entry.path,
         device=entry.device,
         precision=entry.precision,
         engine=entry.engine,
@@ -52,25 +54,39 @@ def bench(
     )
     if as_json:
         output.show_json(asdict(result))
+    elif isinstance(result, EmbeddingBench):
+        _show_embedding(result)
     else:
         _show(result)
     name_model(entry, result.engine.precision)
 
 
-def _show(result: "BenchResult") -> None:
+def _show_embedding(result: "EmbeddingBench") -> None:
+    query = result.latencies[0]
+    speed = {
+        "documents": f"{result.documents} of about {result.words} words",
+        "documents/s": f"{result.documents_per_second:.2f}",
+        "tokens/s": f"{result.tokens_per_second:,.0f}",
+        "of the ceiling": f"bf16 {result.share_of_bf16:.0%}, int8 {result.share_of_int8:.0%}",
+        "one query": f"p50 {query.p50 * 1e3:,.0f} ms, p99 {query.p99 * 1e3:,.0f} ms, of {query.runs}",
+    }
+    output.show(output.facts({**_machine(result), **speed}))
+
+
+def _machine(result: "BenchResult | EmbeddingBench") -> dict[str, str]:
     engine, ceiling = result.engine, result.ceiling
-    output.show(
-        output.facts(
-            {
-                "engine": f"{engine.engine} on {engine.device}, {engine.precision}",
-                "weights": output.size(engine.weights_bytes),
-                "load to first score": f"{result.load_seconds:.2f} s",
-                "peak memory": f"{output.size(result.peak_memory)}, "
-                f"{output.size(result.beyond_weights)} beyond the weights",
-                "matrix ceiling": f"bf16 {ceiling.bf16 / 1e12:.2f}, int8 {ceiling.int8 / 1e12:.2f} TOP/s",
-            }
-        )
-    )
+    return {
+        "engine": f"{engine.engine} on {engine.device}, {engine.precision}",
+        "weights": output.size(engine.weights_bytes),
+        "load to first result": f"{result.load_seconds:.2f} s",
+        "peak memory": f"{output.size(result.peak_memory)}, "
+        f"{output.size(result.beyond_weights)} beyond the weights",
+        "matrix ceiling": f"bf16 {ceiling.bf16 / 1e12:.2f}, int8 {ceiling.int8 / 1e12:.2f} TOP/s",
+    }
+
+
+def _show(result: "BenchResult") -> None:
+    output.show(output.facts(_machine(result)))
     _show_throughput(result)
     _show_latency(result)
 

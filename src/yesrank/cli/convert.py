@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yesrank.cli import output
-from yesrank.cli.options import JsonOption, TemplateOption, Weights
+from yesrank.cli.options import JsonOption, ModelTypeOption, TemplateOption, Weights
 from yesrank.errors import InputError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -103,47 +103,47 @@ def convert(
             "int8-sym, variants int8 and q8.",
         ),
     ] = False,
+    model_type: ModelTypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a Qwen3-Reranker checkpoint to an OpenVINO or ONNX folder, without PyTorch.
+    """Convert a Qwen3-Reranker or Qwen3-Embedding checkpoint to an OpenVINO or ONNX folder, without PyTorch.
 
     The folder appears whole or not at all.
     """
-    from yesrank.asking import asking_of_checkpoint, notes_of
-    from yesrank.checkpoint import Checkpoint
     from yesrank.convert import DEFAULT_VARIANTS, convert_checkpoint
     from yesrank.convert import convert as run
     from yesrank.convert import convert_onnx as run_onnx
+    from yesrank.convert.subject import subject_of
+    from yesrank.kinds import kind_named
 
     given = {"weights": weights, "tokenizer_ir": tokenizer_ir or None, "variants": variants, "head": head}
     given |= {"template": template, "smooth": smooth or None}
     _refuse(given, format)
     source = _path(source)
-    checkpoint = Checkpoint(source, tokenizer=tokenizer, lora=lora)
-    for line in notes_of(checkpoint, asking_of_checkpoint(checkpoint, template)):
+    kind = None if model_type is None else kind_named(model_type)
+    subject = subject_of(source, template, kind, tokenizer=tokenizer, lora=lora)
+    for line in subject.notes:
         output.note(f"note: {line}")
     started = time.perf_counter()
     with _progress(source) as progress:
         if format is Format.ONNX:
             names = DEFAULT_VARIANTS if variants is None else _names(variants)
             run_onnx(
-                checkpoint,
+                subject,
                 target,
                 variants=names,
-                head=(head or Head.YESNO).value,
-                template=template,
+                head=None if head is None else head.value,
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
         elif format is Format.SAFETENSORS:
-            convert_checkpoint(checkpoint, target, head=(head or Head.FULL).value, progress=progress)
+            convert_checkpoint(subject.checkpoint, target, head=(head or Head.FULL).value, progress=progress)
         else:
             run(
-                checkpoint,
+                subject,
                 target,
                 weights=(weights or Weights.INT8).value,
                 tokenizer_ir=tokenizer_ir,
-                template=template,
                 smooth=_smooth if smooth else None,
                 progress=progress,
             )
@@ -196,6 +196,7 @@ def _names(variants: str) -> tuple[str, ...]:
 
 
 def _show(target: Path, source: Path, format: Format, seconds: float, *, as_json: bool) -> None:
+    from yesrank.kinds import EMBEDDING
     from yesrank.manifest import read_manifest
 
     manifest = read_manifest(target)
@@ -209,6 +210,7 @@ def _show(target: Path, source: Path, format: Format, seconds: float, *, as_json
         about = {
             "folder": str(target),
             "format": format.value,
+            "kind": manifest and manifest.kind,
             "weights": manifest and manifest.weights,
             "head": onnx and onnx.head,
         }
@@ -220,7 +222,10 @@ def _show(target: Path, source: Path, format: Format, seconds: float, *, as_json
     if manifest is None:
         return
     output.note(f"next: yesrank verify {target} --source {source}")
-    output.note(f"      yesrank rerank --model {target} QUERY DOC ...")
+    embeds = manifest.kind == EMBEDDING
+    output.note(
+        f"      yesrank {'embed' if embeds else 'rerank'} --model {target} {'TEXT' if embeds else 'QUERY DOC'} ..."
+    )
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from yesrank.filekinds import in_place_of
 
 if TYPE_CHECKING:
     from yesrank.engine.onnx.describe import Description
+    from yesrank.models.embedding_folder import EmbeddingFolder
+    from yesrank.models.folder import Folder
+    from yesrank.store import Entry
 
 
 def inspect(
@@ -43,7 +46,7 @@ def inspect(
     problems = [*file_problems(place, files), *_against_manifest(folder, files, with_hashes=with_hashes)]
     facts: dict[str, Any] = {}
     try:
-        facts = _facts(folder, entry.template)
+        facts = _facts(folder, entry)
     except YesrankError as error:
         problems = problems or [error.message]
     facts["files"] = files
@@ -100,19 +103,18 @@ def _variants(folder: Path, told: Collection[str] = ()) -> tuple[list["Descripti
     return found, problems
 
 
-def _facts(folder: Path, template: str | None) -> dict[str, Any]:
-    """What the manifest says, or what can be derived without one. template: the name's, where it has one of its own.
+def _facts(folder: Path, entry: "Entry") -> dict[str, Any]:
+    """What the manifest says, or what can be derived without one, and how the model is asked. entry: that of its name.
 
     Raises ModelError, and InputError for a template that this model cannot have.
     """
-    from yesrank.models.folder import open_model
-    from yesrank.templates import is_own, template_of
-    from yesrank.tokens import PromptEncoder
+    from yesrank.models.embedding_folder import EmbeddingFolder, open_folder
 
-    model = open_model(folder)
-    used = model.template if template is None else template_of(template)
-    if is_own(used):
-        PromptEncoder.from_folder(model.texts).check_template(used)
+    model = open_folder(folder, kind=entry.kind)
+    if isinstance(model, EmbeddingFolder):
+        asked = {"model_type": "embedding", **_asked_to_embed(model)}
+    else:
+        asked = {"model_type": "reranker", **_asked_to_rank(model, entry.template)}
     manifest = model.manifest
     return {
         "kind": model.kind,
@@ -120,13 +122,38 @@ def _facts(folder: Path, template: str | None) -> dict[str, Any]:
         "smooth": manifest.smooth if manifest is not None else None,
         "variants": [asdict(each) for each in _variants(folder)[0]],
         "source": manifest.source if manifest is not None else None,
-        "template": used.name,
-        "template_text": used.text if is_own(used) else None,
+        **asked,
         "instruction": model.instruction,
-        "answers": {"yes": model.answers[0], "no": model.answers[1]},
         "max_length": model.max_length,
         "config": asdict(model.config),
         "notes": list(model.notes),
+    }
+
+
+def _asked_to_embed(model: "EmbeddingFolder") -> dict[str, Any]:
+    """What is put around a text."""
+    recipe = model.recipe
+    return {
+        "dimensions": model.config.hidden_size,
+        "prompts": dict(recipe.prompts),
+        "end": recipe.after,
+    }
+
+
+def _asked_to_rank(model: "Folder", template: str | None) -> dict[str, Any]:
+    """template: the name's, where it has one of its own."""
+    from yesrank.models.folder import ModelFolder
+    from yesrank.templates import is_own, template_of
+    from yesrank.tokens import PromptEncoder
+
+    assert isinstance(model, ModelFolder)
+    used = model.template if template is None else template_of(template)
+    if is_own(used):
+        PromptEncoder.from_folder(model.texts).check_template(used)
+    return {
+        "template": used.name,
+        "template_text": used.text if is_own(used) else None,
+        "answers": {"yes": model.answers[0], "no": model.answers[1]},
     }
 
 
@@ -155,11 +182,15 @@ def _against_manifest(folder: Path, files: dict[str, int], *, with_hashes: bool)
 
 def _show(folder: Path, facts: dict[str, Any], problems: list[str]) -> None:
     rows = {"folder": str(folder)}
-    for name in ("kind", "weights", "smooth", "source", "template", "instruction", "max_length"):
+    for name in (
+        *("kind", "model_type", "weights", "smooth", "source", "template", "instruction"),
+        *("max_length", "dimensions", "end"),
+    ):
         if facts.get(name) is not None:
             rows[name.replace("_", " ")] = str(facts[name])
     if "answers" in facts:
         rows["answers"] = "yes = {yes}, no = {no}".format(**facts["answers"])
+    rows |= {f"prompt {name}": repr(text) for name, text in facts.get("prompts", {}).items()}
     rows |= {name.replace("_", " "): str(value) for name, value in facts.get("config", {}).items()}
     output.show(output.facts(rows))
     table = Table(box=None, pad_edge=False)

@@ -58,7 +58,7 @@ def _as_table(found: "Sequence[tuple[Entry, State]]", default: str) -> Table:
             Text("\n".join(entry.names), style="red" if state.problem else ""),
             output.size(state.bytes) if state.bytes else "-",
             "" if _is_builtin(entry) else entry.added.isoformat(),
-            entry.variant or state.weights or "",
+            (entry.variant or state.weights or "") + (", embeds" if entry.kind else ""),
             Text(f"{entry.device} {'' if entry.variant else entry.precision}".rstrip()),
             Text(_origin(entry)),
         )

@@ -16,6 +16,7 @@ from yesrank.cli.convert import convert
 from yesrank.cli.default import default
 from yesrank.cli.demo import demo
 from yesrank.cli.doctor import doctor
+from yesrank.cli.embed import embed
 from yesrank.cli.eval import eval as evaluate
 from yesrank.cli.index import index
 from yesrank.cli.inspect import inspect
@@ -44,7 +45,7 @@ _PLACE = (
 
 app = typer.Typer(
     name="yesrank",
-    help="Rank documents by the probability that a Qwen3-Reranker answers yes.",
+    help="Rank documents by the probability that a Qwen3-Reranker answers yes, and embed them.",
     cls=Verbs,
     context_settings=HELP,
     epilog="Also: " + ", ".join(f"{other} for {name}" for other, name in ALIASES.items()) + ".",
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 VERBS = (
     rerank,
+    embed,
     index,
     search,
     demo,

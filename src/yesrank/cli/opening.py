@@ -20,6 +20,15 @@ def find(model: str | None) -> "Entry":
     return resolve(model, note=lambda message: output.warn(f"note: {message}", style="yellow"))
 
 
+def embeds(entry: "Entry") -> bool:
+    """Whether an entry's model embeds: by what its folder says, else by what was said when it was added."""
+    from yesrank.kinds import EMBEDDING
+    from yesrank.models.folder import kind_in
+
+    sign = kind_in(entry.path) if entry.path.is_dir() else None
+    return (entry.kind if sign is None else sign.kind) == EMBEDDING
+
+
 def open_reranker(entry: "Entry") -> "Reranker":
     """The entry's reranker, run as the entry says."""
     from yesrank.store.opening import open_entry

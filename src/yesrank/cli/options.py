@@ -101,6 +101,14 @@ MaxLengthOption = Annotated[
     int | None,
     typer.Option("--max-length", min=1, help="Most tokens of a prompt; longer documents are cut and marked."),
 ]
+ModelTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model-type",
+        metavar="rerank|embedding",
+        help="What the model is, where its files do not say so.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Model folder, or a stored name.", show_default=False)

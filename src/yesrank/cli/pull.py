@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yesrank.cli import output
-from yesrank.cli.options import JsonOption, Weights
+from yesrank.cli.options import JsonOption, ModelTypeOption, Weights
 
 if TYPE_CHECKING:
     from yesrank.store import Entry, Steps
@@ -41,6 +41,7 @@ def pull(
             help="Take this one of its ONNX files, rather than a checkpoint that is there too.",
         ),
     ] = None,
+    model_type: ModelTypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Download a model of the Hugging Face hub, convert it, and give it a name.
@@ -49,6 +50,7 @@ def pull(
     HF_HOME and HF_HUB_OFFLINE are respected. An OpenVINO model is used as it was published, and so are ONNX files, of
     which one variant is downloaded.
     """
+    from yesrank.kinds import kind_named
     from yesrank.store import Store
     from yesrank.store import pull as run
 
@@ -60,6 +62,7 @@ def pull(
             revision=revision,
             weights=None if weights is None else weights.value,
             variant=variant,
+            kind=None if model_type is None else kind_named(model_type),
             steps=told,
         )
     show_entry(entry, "added" if new else "there already", as_json=as_json)
@@ -105,6 +108,9 @@ def show_entry(entry: "Entry", what: str, *, as_json: bool) -> None:
         )
         return
     output.show(f"{what}: {entry.name} ({entry.path})")
+    if entry.kind is not None:
+        output.note(f"it embeds; next: yesrank embed --model {entry.name} TEXT ...")
+        return
     if default == entry.name:
         output.note("it is the default model, which runs where none is named")
         output.note("next: yesrank rerank QUERY DOC ...")

@@ -1,5 +1,6 @@
 """`yesrank verify`: is a converted folder what its source is?"""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
+from yesrank.cli.opening import embeds
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
@@ -19,7 +21,7 @@ from yesrank.cli.options import (
 from yesrank.errors import VerificationFailed
 
 if TYPE_CHECKING:
-    from yesrank.verify import Report
+    from yesrank.verify import EmbeddingReport, Order, Report
 
 
 def verify(
@@ -52,14 +54,21 @@ def verify(
     """
     from yesrank.models.engines import engine_for
     from yesrank.store import resolve, source_of
-    from yesrank.verify import examine, judge
+    from yesrank.verify import examine, examine_embedder, judge, judge_embedder
 
     entry = resolve(folder).overridden(device=device, precision=precision, engine=engine, variant=variant)
-    expected = judge(entry.path, source or source_of(entry), prompts=prompts, progress=output.note)
+    origin = source or source_of(entry)
+    vectors = embeds(entry)
+    expected: Any = (
+        judge_embedder(entry.path, origin, prompts=prompts, sure=True, progress=output.note)
+        if vectors
+        else judge(entry.path, origin, prompts=prompts, progress=output.note)
+    )
     chosen = entry.engine or engine_for(expected.model, entry.variant)
     every = chosen == "onnx" and entry.variant is None
-    reports = [
-        examine(
+    run: Any = examine_embedder if vectors else examine
+    reports: list[Report | EmbeddingReport] = [
+        run(
             expected,
             device=entry.device,
             precision=entry.precision,
@@ -75,7 +84,7 @@ def verify(
         output.show_json(data[0] if not every else {"variants": data})
     else:
         for report in reports:
-            _show(report)
+            _show(report, _vectors(report) if vectors else _logits(report))
     if failed := [report for report in reports if not report.passed]:
         raise VerificationFailed(
             "; ".join(f"{_subject(report)}: {', '.join(report.failures)}" for report in failed),
@@ -83,18 +92,40 @@ def verify(
         )
 
 
-def _subject(report: "Report") -> str:
+def _subject(report: "Report | EmbeddingReport") -> str:
     is_onnx = report.engine.engine == "onnx"
     return f"{report.folder}, variant {report.engine.precision}" if is_onnx else str(report.folder)
 
 
-def _as_data(report: "Report") -> dict[str, Any]:
+def _as_data(report: "Report | EmbeddingReport") -> dict[str, Any]:
     data = {**asdict(report), "folder": str(report.folder), "source": str(report.source)}
     return {**data, "passed": report.passed}
 
 
-def _show(report: "Report") -> None:
+def _logits(report: Any) -> dict[str, str]:
+    """What differs, of a reranker."""
     found = report.comparison
+    return {
+        "prompts": f"{report.prompts}, {report.tokens} tokens",
+        "hidden error": f"max {found.max_hidden_error:.3%}, mean {found.mean_hidden_error:.3%} "
+        f"(allowed {report.tolerance:.1%})",
+        "logit error": f"max {found.max_logit_error:.4f}, mean {found.mean_logit_error:.4f}",
+        "score error": f"max {found.max_score_error:.4f}",
+    }
+
+
+def _vectors(report: Any) -> dict[str, str]:
+    """What differs, of an embedding model."""
+    return {
+        "texts": f"{report.texts}, {report.tokens} tokens",
+        "cosine": f"least {report.least_cosine:.6f}, mean {report.mean_cosine:.6f} "
+        f"(allowed {report.allowed_cosine:.4f})",
+        "hidden error": f"max {report.max_hidden_error:.3%}, mean {report.mean_hidden_error:.3%} "
+        f"(allowed {report.tolerance:.1%})",
+    }
+
+
+def _show(report: "Report | EmbeddingReport", differs: dict[str, str]) -> None:
     output.show(
         output.facts(
             {
@@ -102,24 +133,22 @@ def _show(report: "Report") -> None:
                 "source": str(report.source),
                 "engine": f"{report.engine.engine} on {report.engine.device}, {report.engine.precision}",
                 "weights": report.weights,
-                "prompts": f"{report.prompts}, {report.tokens} tokens",
                 "time": f"reference {report.reference_seconds:.1f} s, folder {report.engine_seconds:.1f} s",
-                "hidden error": f"max {found.max_hidden_error:.3%}, mean {found.mean_hidden_error:.3%} "
-                f"(allowed {report.tolerance:.1%})",
-                "logit error": f"max {found.max_logit_error:.4f}, mean {found.mean_logit_error:.4f}",
-                "score error": f"max {found.max_score_error:.4f}",
+                **differs,
                 "published": _published(report),
                 "config.json": f"read by {report.read_by} as well",
             }
         )
     )
-    _show_orders(report)
+    orders = getattr(report, "comparison", None)
+    if orders is not None:
+        _show_orders(orders.orders)
     if report.layers:
         _show_layers(report)
     output.show("verified" if report.passed else "NOT verified")
 
 
-def _published(report: "Report") -> str:
+def _published(report: "Report | EmbeddingReport") -> str:
     golden = report.golden
     if not golden.applies:
         return golden.note
@@ -129,16 +158,16 @@ def _published(report: "Report") -> str:
     )
 
 
-def _show_orders(report: "Report") -> None:
+def _show_orders(orders: "Sequence[Order]") -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("group", "prompts", "Kendall tau", "swapped pairs"):
         table.add_column(name, justify="left" if name == "group" else "right")
-    for order in report.comparison.orders:
+    for order in orders:
         table.add_row(order.group, str(order.prompts), f"{order.tau:.3f}", str(order.swapped))
     output.show(table)
 
 
-def _show_layers(report: "Report") -> None:
+def _show_layers(report: "Report | EmbeddingReport") -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("after")
     table.add_column("mean error", justify="right")

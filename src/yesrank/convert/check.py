@@ -12,11 +12,11 @@ from yesrank.checkpoint import Checkpoint
 from yesrank.convert.quantize import LEVELS, Array, unpack_u4, widen
 from yesrank.convert.weights import stored_kind
 from yesrank.errors import ConversionError
-from yesrank.qwen3 import Qwen3Config
 from yesrank.types import FloatArray
 
 _ROWS = 8  # of each matrix: the first, the last and others spread evenly between them
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
+_INPUTS_WITHOUT_CACHE = {"input_ids", "attention_mask"}
 _F16_ROUNDING, _F16_STEP = 2.0**-11, 2.0**-25  # half a unit in the last place: relative, and of subnormals
 _BF16_STEP = 2.0**-134
 
@@ -34,7 +34,7 @@ def check(folder: Path, checkpoint: Checkpoint, weights: str, planned: int) -> N
         model = ov.Core().read_model(xml)
     except RuntimeError as error:
         raise _failed(f"it cannot be read back: {error}") from error
-    _check_interface(model, checkpoint.config)
+    _check_interface(model, checkpoint)
     constants = {op.get_friendly_name(): op for op in model.get_ops() if op.get_type_name() == "Constant"}
     for name, shape in qwen3.tensors(checkpoint.config).items():
         if len(shape) == 1:
@@ -44,11 +44,14 @@ def check(folder: Path, checkpoint: Checkpoint, weights: str, planned: int) -> N
     checkpoint.release()
 
 
-def _check_interface(model: ov.Model, config: Qwen3Config) -> None:
+def _check_interface(model: ov.Model, checkpoint: Checkpoint) -> None:
     inputs = {name for port in model.inputs for name in port.get_names()}
     outputs = {name for port in model.outputs for name in port.get_names()}
     states = len(model.get_sinks())
-    if inputs != _INPUTS or outputs != {"logits"} or states != 2 * config.num_hidden_layers:
+    expected = (_INPUTS, {"logits"}, 2 * checkpoint.config.num_hidden_layers)
+    if checkpoint.decoder_only:
+        expected = (_INPUTS_WITHOUT_CACHE, {"last_hidden_state"}, 0)
+    if (inputs, outputs, states) != expected:
         raise _failed(f"it has inputs {sorted(inputs)}, outputs {sorted(outputs)} and {states} states")
 
 

@@ -15,7 +15,7 @@ import ml_dtypes  # noqa: F401  registers bfloat16 with numpy
 import numpy as np
 
 from yesrank import qwen3
-from yesrank.asking import FILES, SCORE_FOLDER, Asking, asking_of_checkpoint
+from yesrank.asking import FILES, SCORE_FOLDER, Asking, asking_of
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.folder import (
     ConvertProgress,
@@ -46,7 +46,7 @@ def convert_checkpoint(
     target, an unknown head, or one that the checkpoint cannot have, NoSpace and ConversionError where writing fails.
     """
     checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source)
-    asked = asking_of_checkpoint(checkpoint)
+    asked = asking_of(checkpoint.folder)
     _check_head(checkpoint, asked, head)
     shapes = dict(qwen3.tensors(checkpoint.config))
     score = None

@@ -16,6 +16,7 @@ from yesrank import qwen3
 from yesrank.asking import Asking
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError
+from yesrank.kinds import EMBEDDING, RERANKER
 from yesrank.manifest import HEAD_FILE, HEAD_TENSOR, FileEntry, Manifest, OnnxFiles, sha256
 from yesrank.qwen3 import read_config
 from yesrank.sources.schemes import QUANTISATION
@@ -96,9 +97,9 @@ def true_config(checkpoint: Checkpoint) -> dict[str, Any]:
     """The content of config.json, embeddings tied only where the checkpoint's are, and nothing of a quantisation."""
     config, tied = read_config(checkpoint.folder), checkpoint.config.tie_word_embeddings
     config = {key: value for key, value in config.items() if key not in QUANTISATION}
-    return (
-        config if bool(config.get("tie_word_embeddings")) == tied else {**config, "tie_word_embeddings": tied}
-    )
+    if checkpoint.decoder_only or bool(config.get("tie_word_embeddings")) == tied:
+        return config
+    return {**config, "tie_word_embeddings": tied}
 
 
 def one_label(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -150,14 +151,14 @@ def manifest_of(
     checkpoint: Checkpoint,
     *,
     weights: str,
-    asked: Asking,
+    asked: Asking | None,
     answers: dict[str, int],
     source_files: dict[str, str],
     meter: Meter,
     onnx: OnnxFiles | None = None,
     smooth: bool = False,
 ) -> Manifest:
-    """The manifest of a folder that is complete but for it. Reads and hashes every file."""
+    """The manifest of a folder that is complete but for it. Reads and hashes every file. asked: None for embedders."""
     name, revision = _origin(checkpoint.path)
     return Manifest(
         yesrank=version("yesrank"),
@@ -165,14 +166,15 @@ def manifest_of(
         revision=revision,
         source_files=source_files,
         weights=weights,
-        template=asked.template.name,
+        template=asked.template.name if asked else "none",
         answers=answers,
         max_length=min(MODEL_CARD_MAX_LENGTH, checkpoint.config.longest),
         limit=checkpoint.config.longest,
         files=_entries(folder, meter),
         onnx=onnx,
         smooth=smooth,
-        instruction=asked.instruction,
+        instruction=asked.instruction if asked else None,
+        kind=RERANKER if asked else EMBEDDING,
     )
 
 

@@ -1,4 +1,4 @@
-"""The Qwen3 decoder as a standard stateful OpenVINO IR.
+"""The Qwen3 decoder as a standard OpenVINO IR: stateful for text generation, without a cache for embeddings.
 
 Inputs, output, state variables and sub-graph patterns are those of an optimum-intel export, so that
 optimum-intel, OpenVINO GenAI and the plugins' fusions (RMS, RoPE, attention with KV cache, paged attention)
@@ -7,6 +7,11 @@ treat the two alike:
     input_ids, attention_mask, position_ids  i64 [B, L], [B, past + L], [B, L];  beam_idx  i32 [B]
     logits  f32 [B, L, V], of a classifier [B, L, 2]
     past_key_values.N.keypresent.N.key / .valuepresent.N.value  f32 [B, kv_heads, past, head_dim]
+
+An embedding model's are those of an export for feature extraction, which is what sentence-transformers runs; padding on
+either side changes nothing, since positions are counted along the mask:
+
+    input_ids, attention_mask  i64 [B, L];  last_hidden_state  f32 [B, L, D]
 """
 
 from collections.abc import Callable
@@ -28,10 +33,18 @@ _MASKED = np.float32(-65504)  # the least float16: finite, so that a row without
 
 
 def build(
-    config: Qwen3Config, packed: Callable[[str], Packed], norm: Callable[[str], FloatArray]
+    config: Qwen3Config,
+    packed: Callable[[str], Packed],
+    norm: Callable[[str], FloatArray],
+    *,
+    embeds: bool = False,
 ) -> ov.Model:
-    """The model. packed: a matrix by its checkpoint name; norm: a norm weight by its checkpoint name."""
-    return _Builder(config, packed, norm).model()
+    """The model. packed: a matrix by its checkpoint name; norm: a norm weight by its checkpoint name.
+
+    embeds: one for embeddings, which ends at the hidden states.
+    """
+    builder = (_Embedding if embeds else _Builder)(config, packed, norm)
+    return builder.model()
 
 
 class _Builder:
@@ -43,7 +56,7 @@ class _Builder:
         self._config, self._packed, self._norm = config, packed, norm
         self._ids = _parameter("input_ids", [-1, -1], ov.Type.i64)
         self._mask_input = _parameter("attention_mask", [-1, -1], ov.Type.i64)
-        self._positions = _parameter("position_ids", [-1, -1], ov.Type.i64)
+        self._positions = self._places()
         self._beams = _parameter("beam_idx", [-1], ov.Type.i32)
         self._assigns: list[Node] = []
         self._cos, self._sin = self._rope_tables()
@@ -55,14 +68,21 @@ class _Builder:
         # The two largest matrices come first, while little else is in memory.
         table = self._weight(qwen3.EMBEDDING)
         head = table if config.tie_word_embeddings else self._weight(qwen3.head_tensor(config))
-        x = ops.gather(table, ops.convert(self._ids, "i32"), _int(0, np.int32))
-        for layer in range(config.num_hidden_layers):
-            x = self._layer(x, layer)
-        x = self._rms_norm(x, qwen3.FINAL_NORM, rank=3)
-        logits = _matmul(x, head, "lm_head")
+        logits = _matmul(self._hidden(table), head, "lm_head")
         logits.output(0).set_names({"logits"})
         parameters = [self._ids, self._mask_input, self._positions, self._beams]
         return ov.Model([ops.result(logits)], self._assigns, parameters, "Qwen3ForCausalLM")
+
+    def _places(self) -> Node:
+        """The position of each token, [B, L]."""
+        return _parameter("position_ids", [-1, -1], ov.Type.i64)
+
+    def _hidden(self, table: Node) -> Node:
+        """The final norm's output, [B, L, D]. table: the embedding."""
+        x = ops.gather(table, ops.convert(self._ids, "i32"), _int(0, np.int32))
+        for layer in range(self._config.num_hidden_layers):
+            x = self._layer(x, layer)
+        return self._rms_norm(x, qwen3.FINAL_NORM, rank=3)
 
     def _layer(self, x: Node, layer: int) -> Node:
         y = self._rms_norm(x, qwen3.layer_name(layer, "input_layernorm.weight"), rank=3)
@@ -170,6 +190,22 @@ class _Builder:
 
     def _weight(self, name: str) -> Node:
         return matrix(name, self._packed(name))
+
+
+class _Embedding(_Builder):
+    """Ends at the hidden states, and keeps nothing from call to call."""
+
+    def model(self) -> ov.Model:
+        hidden = self._hidden(self._weight(qwen3.EMBEDDING))
+        hidden.output(0).set_names({"last_hidden_state"})
+        return ov.Model([ops.result(hidden)], [self._ids, self._mask_input], "Qwen3Model")
+
+    def _places(self) -> Node:
+        counted = ops.subtract(ops.cum_sum(self._mask_input, _int(1)), _int(1))
+        return ops.maximum(counted, _int(0))
+
+    def _with_past(self, new: Node, layer: int, part: str) -> Node:
+        return new
 
 
 def _matmul(x: Node, weight: Node, module: str) -> Node:

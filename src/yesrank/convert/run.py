@@ -5,26 +5,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from yesrank import qwen3
-from yesrank.asking import asking_of_checkpoint
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
     ConvertProgress,
     Meter,
-    answer_ids,
     copied_bytes,
     copy_files,
     hashing,
     manifest_of,
-    write_head,
 )
 from yesrank.convert.quantize import Packed
 from yesrank.convert.staging import staged
+from yesrank.convert.subject import Subject, subject_of
 from yesrank.convert.tokenizer import require_packages, write_tokenizer_ir
 from yesrank.convert.weights import Packer, planned_bytes, stored_bytes
 from yesrank.errors import InputError, without_openvino
 from yesrank.manifest import Manifest, write_manifest
-from yesrank.templates import template_of, write_own
 from yesrank.types import FloatArray
 
 SMOOTHED = ("int8", "int8-sym")
@@ -35,27 +32,27 @@ _MARGIN = 16 << 20
 
 
 def convert(
-    source: Path | Checkpoint,
+    source: Path | Subject,
     target: Path,
     *,
     weights: str = "int8",
     tokenizer_ir: bool = False,
     template: str | Path | None = None,
     smooth: Smooth | None = None,
+    kind: str | None = None,
     progress: ConvertProgress | None = None,
 ) -> Manifest:
-    """Makes the OpenVINO model folder `target` from the checkpoint `source` (or its path), whole or not at all.
+    """Makes the OpenVINO model folder `target` from the checkpoint at `source`, whole or not at all.
 
     weights: one of weights.KINDS. template: None for the one that the checkpoint says. tokenizer_ir: also write
     openvino_tokenizer and openvino_detokenizer. smooth: finds factors that are multiplied into the weights (see
-    yesrank.smooth), for int8 and int8-sym; noted in the manifest.
+    yesrank.smooth), for int8 and int8-sym; noted in the manifest. kind: reranker or embedding, None for what the
+    checkpoint says (see kinds).
     Peak memory is the size of the output plus less than 1 GB. Raises ModelError (and below) for a checkpoint that
     cannot be used, InputError for an existing target or unknown option, NoSpace and ConversionError where
     writing fails, MissingExtra where openvino, or what tokenizer_ir needs, is not installed. After any error
     nothing stands at `target`.
     """
-    if template is not None:
-        template_of(template)
     if smooth is not None:
         _check_smooth(weights)
     if find_spec("openvino") is None:
@@ -64,10 +61,9 @@ def convert(
 
     if tokenizer_ir:
         require_packages()
-    checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source)
+    subject = source if isinstance(source, Subject) else subject_of(source, template, kind)
+    checkpoint = subject.checkpoint
     planned = planned_bytes(checkpoint.config, weights)
-    asked = asking_of_checkpoint(checkpoint, template)
-    answers = answer_ids(checkpoint, asked)
     needed = planned + _overhead(checkpoint)
     meter = Meter(len(qwen3.tensors(checkpoint.config)), 3 * planned, progress)  # packed, written, read back
     with staged(target, needed) as folder, hashing(checkpoint.files) as hashes:
@@ -75,8 +71,7 @@ def convert(
             checkpoint = Folded(checkpoint, smooth(checkpoint))
         _write_model(folder, checkpoint, weights, meter)
         copy_files(checkpoint, folder)
-        write_head(folder, checkpoint, answers)
-        write_own(folder, asked.template)
+        subject.write_beside(folder)
         if tokenizer_ir:
             write_tokenizer_ir(folder)
         check(folder, checkpoint, weights, planned)
@@ -84,8 +79,8 @@ def convert(
             folder,
             checkpoint,
             weights=weights,
-            asked=asked,
-            answers=answers,
+            asked=subject.asked,
+            answers=subject.answers,
             source_files=hashes(),
             meter=meter,
             smooth=smooth is not None,
@@ -122,7 +117,7 @@ def _write_model(folder: Path, checkpoint: Checkpoint, weights: str, meter: Mete
             meter.packed()
             return checkpoint.float32(name)
 
-        model = emitter.build(checkpoint.config, matrix, norm)
+        model = emitter.build(checkpoint.config, matrix, norm, embeds=checkpoint.decoder_only)
     # As optimum-intel writes it: keeps float16 activations on GPUs from overflowing. CPUs ignore it.
     model.set_rt_info("8.0", ["runtime_options", "ACTIVATIONS_SCALE_FACTOR"])
     model.set_rt_info(version("yesrank"), ["yesrank", "version"])

@@ -6,14 +6,15 @@ from yesrank.engine.openvino import is_installed
 from yesrank.engine.openvino import open_engine as open_openvino
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
-from yesrank.models.folder import ModelFolder
+from yesrank.models.embedding_folder import EmbeddingFolder
+from yesrank.models.folder import Folder
 from yesrank.models.integrity import opened_checked, weights_files
 from yesrank.models.rounding import open_rounded
 
 ENGINES = ("openvino", "onnx", "reference")
 
 
-def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
+def engine_for(folder: Folder, variant: str | None = None) -> str:
     """The engine of what the folder holds; that of ONNX files where a variant of them is asked for.
 
     Of a folder that holds both, as the built-in model's does, onnx where openvino is not installed.
@@ -30,7 +31,7 @@ def engine_for(folder: ModelFolder, variant: str | None = None) -> str:
 
 
 def open_engine(
-    folder: ModelFolder,
+    folder: Folder,
     *,
     device: str = "CPU",
     precision: str = "auto",
@@ -52,9 +53,9 @@ def open_engine(
     )
 
 
-def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant: str | None) -> Engine:
+def _open(folder: Folder, engine: str, device: str, precision: str, variant: str | None) -> Engine:
     if engine == "reference":
-        return ReferenceEngine(Checkpoint(folder.path))
+        return ReferenceEngine(Checkpoint(folder.path, decoder_only=isinstance(folder, EmbeddingFolder)))
     if engine == "onnx":
         return _open_onnx(folder, device, precision, variant)
     if folder.kind != "openvino":
@@ -69,7 +70,7 @@ def _open(folder: ModelFolder, engine: str, device: str, precision: str, variant
     return open_openvino(folder.path, device=device, precision=precision)
 
 
-def check_device(folder: ModelFolder, device: str, engine: str | None, variant: str | None) -> None:
+def check_device(folder: Folder, device: str, engine: str | None, variant: str | None) -> None:
     """Raises DeviceMissing, which names those that are here, where the folder's engine has no such device.
 
     Loads nothing: that a device is there does not mean that it can run the model.
@@ -86,7 +87,7 @@ def check_device(folder: ModelFolder, device: str, engine: str | None, variant: 
         openvino.check_device(device)
 
 
-def _open_onnx(folder: ModelFolder, device: str, precision: str, variant: str | None) -> Engine:
+def _open_onnx(folder: Folder, device: str, precision: str, variant: str | None) -> Engine:
     if precision != "auto":
         raise InputError(
             "precision",

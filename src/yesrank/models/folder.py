@@ -6,13 +6,15 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from yesrank.asking import Asking, asking_of, asking_of_checkpoint
+from yesrank.asking import Asking, asking_of
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
 from yesrank.engine.onnx import variants_of
 from yesrank.errors import ModelError, ModelNotFound
+from yesrank.kinds import RERANKER, Sign, kind_of, refuse_other
 from yesrank.manifest import Manifest, check_files, read_manifest, without_absent_variants
 from yesrank.models import builtin
+from yesrank.models.graphs import sign_of_graph
 from yesrank.models.integrity import check_beside
 from yesrank.prompt import Template
 from yesrank.qwen3 import Qwen3Config
@@ -25,14 +27,13 @@ from yesrank.types import FloatArray
 _HEAD = "head.safetensors"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFolder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
     """A folder that can be run, or a GGUF file.
 
     texts: the folder of its tokenizer, for most kinds the path. kind: "openvino", "onnx" or "checkpoint", the first of
     these that is there.
-    variants: of the ONNX files, the default one first. answers: token ids of yes and no, or of what stands for them.
-    instruction: the default one; None for the model card's.
+    variants: of the ONNX files, the default one first. instruction: the default one; None for the model card's.
     max_length: default limit of a prompt, limit: the highest that may be asked for, both in tokens.
     notes: what was derived, for a person to read.
     """
@@ -43,12 +44,18 @@ class ModelFolder:
     variants: tuple[str, ...]
     manifest: Manifest | None
     config: Qwen3Config
-    template: Template
-    answers: tuple[int, int]
     instruction: str | None
     max_length: int
     limit: int
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFolder(Folder):
+    """One that ranks. answers: token ids of yes and no, or of what stands for them."""
+
+    template: Template
+    answers: tuple[int, int]
 
 
 def builtin_folder() -> Path:
@@ -67,23 +74,16 @@ def model_path(model: str | Path | None) -> Path:
 
 
 def open_model(model: str | Path | None = None, template: str | Path | None = None) -> ModelFolder:
-    """The folder at a path; None for the built-in model. Raises ModelNotFound or ModelError.
+    """The reranker's folder at a path; None for the built-in model. Raises ModelNotFound or ModelError.
 
     Every file is compared with the manifest: the weights by their size only, until an engine opens them. template: one
-    that is wanted whatever the folder says of it. How a folder without a manifest is asked: see asking.
+    that is wanted whatever the folder says of it. How a folder without a manifest is asked: see asking. An embedding
+    model is an UnsupportedModel.
     """
     path = model_path(model)
-    if not path.is_dir() and path.suffix != ".gguf":
-        raise ModelNotFound(
-            f"there is no model folder {path}",
-            "give a converted folder; to make one: yesrank convert CHECKPOINT FOLDER",
-        )
-    manifest = read_manifest(path)
-    if manifest is not None:
-        here = without_absent_variants(path, manifest)
-        check_files(path, here)
-        check_beside(path, here)
-    kind = _kind(path)
+    manifest = checked_manifest(path)
+    kind = format_of(path)
+    refuse_other(path, RERANKER, kind_in(path, manifest))
     config, asked, texts, notes = _read(path, kind, manifest, template)
     limit = config.longest
     return ModelFolder(
@@ -102,6 +102,29 @@ def open_model(model: str | Path | None = None, template: str | Path | None = No
     )
 
 
+def checked_manifest(path: Path) -> Manifest | None:
+    """The manifest of a folder whose files are those that it lists; None where it has none.
+
+    Raises ModelNotFound where there is no folder, ModelError for a file that differs.
+    """
+    if not path.is_dir() and path.suffix != ".gguf":
+        raise ModelNotFound(
+            f"there is no model folder {path}",
+            "give a converted folder; to make one: yesrank convert CHECKPOINT FOLDER",
+        )
+    manifest = read_manifest(path)
+    if manifest is not None:
+        here = without_absent_variants(path, manifest)
+        check_files(path, here)
+        check_beside(path, here)
+    return manifest
+
+
+def kind_in(path: Path, manifest: Manifest | None = None) -> Sign | None:
+    """What tells whether a folder ranks or embeds: see kinds, and what its ONNX files give. None where nothing does."""
+    return kind_of(path, manifest) or sign_of_graph(path)
+
+
 def _read(
     path: Path, kind: str, manifest: Manifest | None, template: str | Path | None
 ) -> tuple[Qwen3Config, Asking, Path, tuple[str, ...]]:
@@ -113,7 +136,7 @@ def _read(
     notes: tuple[str, ...] = ()
     if kind == "checkpoint":
         checkpoint = Checkpoint(path)
-        asked = asking_of_checkpoint(checkpoint, template)
+        asked = asking_of(checkpoint.folder, template)
         config, texts, notes = checkpoint.config, checkpoint.folder, checkpoint.notes
     else:
         config = Qwen3Config.from_folder(path)
@@ -163,7 +186,8 @@ def holds_checkpoint(path: Path) -> bool:
     return any((path / name).exists() for name in ("model.safetensors", "model.safetensors.index.json"))
 
 
-def _kind(path: Path) -> str:
+def format_of(path: Path) -> str:
+    """openvino, onnx or checkpoint, the first of these that is there. Raises ModelError where none is."""
     if any((path / name).exists() for name in ("openvino_model.xml", "openvino_model.bin")):
         return "openvino"
     if variants_of(path):

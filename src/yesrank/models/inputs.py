@@ -46,6 +46,11 @@ def documents(values: object) -> Documents:
     return Documents([_document(f"documents[{at}]", value) for at, value in enumerate(given)], given)
 
 
+def texts(field: str, values: object) -> list[str]:
+    """Any iterable of strings, read once. Raises InputError, which names the one that is none."""
+    return [text(f"{field}[{at}]", value) for at, value in enumerate(_items(field, values))]
+
+
 def pairs(values: object) -> tuple[list[str], list[str]]:
     """(queries, documents) of any iterable of pairs: tuples, lists, rows of an array. Raises InputError."""
     if is_pair(values):

@@ -73,7 +73,9 @@ def _plain(
     return read
 
 
-def reporter(progress: bool | Progress, total: int) -> AbstractContextManager[Progress | None]:
+def reporter(
+    progress: bool | Progress, total: int, label: str = "scoring"
+) -> AbstractContextManager[Progress | None]:
     """What is told of the work: the caller's function, a bar on stderr for True, nothing for False."""
     if not isinstance(progress, bool):
         return nullcontext(progress)
@@ -81,7 +83,7 @@ def reporter(progress: bool | Progress, total: int) -> AbstractContextManager[Pr
         return nullcontext(None)
     from yesrank.models.progress import bar
 
-    return bar("scoring", total)
+    return bar(label, total)
 
 
 def checked(check: Check, report: Progress | None) -> Progress:

@@ -15,7 +15,7 @@ import numpy as np
 
 from yesrank.engine.base import Engine
 from yesrank.errors import InputError
-from yesrank.models.folder import ModelFolder
+from yesrank.models.folder import Folder
 from yesrank.models.hashes import identity, recall_number, remember_number
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, frame
 from yesrank.tokens import PromptEncoder
@@ -38,7 +38,7 @@ _DOCUMENTS = (
 )
 
 
-def open_rounded(folder: ModelFolder, device: str, open_it: Callable[[str], Engine]) -> Engine:
+def open_rounded(folder: Folder, device: str, open_it: Callable[[str], Engine]) -> Engine:
     """The engine for w8a8. open_it: opens the folder by the name of a precision.
 
     The first time the folder is opened twice, one after the other: the larger of both is the peak of memory.
@@ -85,7 +85,7 @@ def _mean_error(expected: FloatArray, found: FloatArray) -> float:
     return float(np.mean(off / np.maximum(np.linalg.norm(expected, axis=1), np.float32(1e-30))))
 
 
-def _prompts(folder: ModelFolder) -> list[Prompt]:
+def _prompts(folder: Folder) -> list[Prompt]:
     encoder = PromptEncoder.from_folder(folder.path)
     around = frame(TEMPLATES["card"], DEFAULT_INSTRUCTION, _QUERY)
     return encoder.prompts(around, _DOCUMENTS, folder.max_length)

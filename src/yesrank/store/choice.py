@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from yesrank import asking
+from yesrank import asking, embedding
 from yesrank.engine.onnx.files import data_patterns, graphs_among
 from yesrank.errors import InputError, UnsupportedModel
 from yesrank.tensorplaces import refuse_adapters
@@ -23,8 +23,9 @@ _SMALL = {
     "head.safetensors",
     "adapter_config.json",
     *asking.FILES,
+    *embedding.FILES,
 }
-_PARTS = (f"{asking.SCORE_FOLDER}/config.json",)
+_PARTS = (f"{asking.SCORE_FOLDER}/config.json", f"{embedding.POOLING_FOLDER}/config.json")
 _LEGAL = ("LICENSE", "NOTICE")
 _CHECKPOINT = {"model.safetensors", "model.safetensors.index.json"}
 _OPENVINO = {"openvino_model.xml", "openvino_model.bin"}

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from yesrank.engine.onnx.files import VARIANTS
 from yesrank.errors import InputError
+from yesrank.kinds import EMBEDDING
 from yesrank.templates import template_of
 
 BUILTIN = "builtin"
@@ -35,6 +36,7 @@ class Entry:
     engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
     A template that is none of the known ones is kept as its text.
     shape: in which of SHAPES a server answers a body that could be of several services; None for the server's.
+    kind: "embedding" of one that embeds, None of one that ranks.
     aliases: other names. added: the day on which it was added; tuned: that on which `yesrank tune` chose how it is run.
     """
 
@@ -50,6 +52,7 @@ class Entry:
     template: str | None = None
     max_length: int | None = None
     shape: str | None = None
+    kind: str | None = None
     aliases: tuple[str, ...] = ()
     added: date = field(default_factory=date.today)
     tuned: date | None = None
@@ -68,6 +71,9 @@ class Entry:
         _one_of("engine", self.engine, ENGINES)
         _one_of("variant", self.variant, VARIANTS)
         _one_of("shape", self.shape, SHAPES)
+        _one_of("kind", self.kind, (EMBEDDING,))
+        if self.kind == EMBEDDING and self.template is not None:
+            raise InputError("template", "is for rerankers; an embedding model has prompts", "leave it out")
         for text in ("device", "precision"):
             if not getattr(self, text).strip():
                 raise InputError(text, "it is empty", "leave it out for the usual choice")
@@ -128,7 +134,7 @@ class FieldError(Exception):
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("path", "source", "revision", "device", "precision"), (str, "a string")),
-    **dict.fromkeys(("engine", "variant", "instruction", "template", "shape"), (str, "a string")),
+    **dict.fromkeys(("engine", "variant", "instruction", "template", "shape", "kind"), (str, "a string")),
     "max_length": (int, "a whole number"),
     "aliases": (list, "a list of strings"),
     **dict.fromkeys(("added", "tuned"), (date, "a date such as 2026-01-31")),

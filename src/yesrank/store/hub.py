@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from yesrank.asking import asking_of
+from yesrank.embedding import recipe_of
 from yesrank.errors import ModelError, NoSpace, YesrankError
+from yesrank.kinds import EMBEDDING, RERANKER, kind_of
 from yesrank.manifest import FILE as MANIFEST
 from yesrank.manifest import sha256
 from yesrank.qwen3 import Qwen3Config, read_config
@@ -73,12 +75,13 @@ def download(
     revision: str | None = None,
     advance: Advance | None = None,
     template: str | None = None,
+    kind: str | None = None,
 ) -> Path:
     """Brings what is needed of a repository into the Hugging Face cache, and returns its folder there.
 
     Large files are continued where an earlier run stopped, and enter the cache only with the right SHA-256. The
     small files come first, so that another architecture, or a model that is asked in a way that cannot be followed,
-    is refused before gigabytes are fetched. template: as of asking_of.
+    is refused before gigabytes are fetched. template: as of asking_of. kind: what the caller knows it to be.
     Raises ModelError, UnsupportedModel, NoSpace.
     """
     files = repository.taken(choice)
@@ -89,12 +92,21 @@ def download(
         if choice.kind == "checkpoint":
             scheme_of(read_config(folder))
         if MANIFEST not in small:
-            asking_of(folder, template)
+            _check_asked(folder, template, kind)
         checked = _fetch_large(repository, files, advance)
         _snapshot(repository, [file.name for file in files], repository.commit)
     for file in files:
         _check(folder / file.name, file, hashed=file.name in checked)
     return folder
+
+
+def _check_asked(folder: Path, template: str | None, kind: str | None) -> None:
+    """Raises UnsupportedModel for a model that is asked in a way that cannot be followed."""
+    sign = kind_of(folder)
+    if (sign.kind if kind is None and sign else kind) == EMBEDDING:
+        recipe_of(folder)
+    else:
+        asking_of(folder, template, sure=kind == RERANKER)
 
 
 def cached(

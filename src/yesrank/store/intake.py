@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from yesrank.asking import asking_of
 from yesrank.claims import discard
 from yesrank.errors import InputError, ModelError, ModelNotFound, YesrankError
+from yesrank.kinds import EMBEDDING, RERANKER
 from yesrank.manifest import check_files, read_manifest
 from yesrank.store import hub
 from yesrank.store.choice import Choice, choose
@@ -20,7 +21,7 @@ from yesrank.store.store import Store, without_taken_aliases
 from yesrank.templates import is_own, template_of
 
 if TYPE_CHECKING:
-    from yesrank.models.folder import ModelFolder
+    from yesrank.models.folder import Folder
 
 DEFAULT_WEIGHTS = "int8"
 
@@ -47,12 +48,14 @@ def take_in(
     *,
     revision: str | None = None,
     weights: str | None = None,
+    kind: str | None = None,
     steps: Steps = _SILENT,
 ) -> Entry:
     """Adds `entry` for a folder or hub id, and returns it as it was stored.
 
     A checkpoint is converted into the folder of converted models, OpenVINO and ONNX models are used where they lie; the
-    path, source and revision of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for int8.
+    path, source, revision and kind of `entry` are set here. revision: for hub ids. weights: for checkpoints, None for
+    int8. kind: reranker or embedding where the caller knows, None for what the folder says.
     The engine and variant of `entry` choose what is downloaded of a hub id (see choose), and the variant that was
     downloaded is stored, so that another one that comes later changes nothing.
     Raises InputError, ModelError, ConversionError, MissingExtra; after an error nothing is stored.
@@ -68,16 +71,17 @@ def take_in(
                 "revision", f"{model} is a folder, not a model of the hub", "leave --revision out"
             )
         source = path.resolve()
-        return _store(store, replace(entry, path=source, source=str(source)), None, weights, steps)
+        entry = replace(entry, path=source, source=str(source))
+        return _store(store, entry, None, weights, kind, steps)
     if not HUB_ID.fullmatch(model):
         raise ModelNotFound(
             f"there is no folder {model}", "give a folder, or an id of the Hugging Face hub: OWNER/NAME"
         )
-    found, choice = _download(model, entry, revision, weights, steps)
+    found, choice = _download(model, entry, revision, weights, kind, steps)
     aliased = replace(entry, aliases=(*entry.aliases, *({model} - {*entry.names})))
     entry = without_taken_aliases(aliased, store.list()) if model not in entry.names else entry
     entry = replace(entry, path=found, source=model, revision=found.name, variant=choice.variant)
-    return _store(store, entry, choice.kind, weights, steps)
+    return _store(store, entry, choice.kind, weights, kind, steps)
 
 
 def pull(
@@ -88,13 +92,14 @@ def pull(
     revision: str | None = None,
     weights: str | None = None,
     variant: str | None = None,
+    kind: str | None = None,
     steps: Steps = _SILENT,
 ) -> tuple[Entry, bool]:
     """Downloads a model of the hub, converts and adds it; returns the entry, and whether it is new.
 
     name: None for the last part of the id. variant: of ONNX files, which are then taken even where there is a
-    checkpoint. A model that is there in the same revision is left as it is. Raises InputError where the name belongs
-    to another model, revision or variant, and what take_in raises.
+    checkpoint. kind: as of take_in. A model that is there in the same revision is left as it is. Raises InputError
+    where the name belongs to another model, revision or variant, and what take_in raises.
     """
     hub_id, revision = _address(hub_id, revision)
     if not HUB_ID.fullmatch(hub_id):
@@ -111,7 +116,7 @@ def pull(
                 raise  # else it was removed in the meantime
         else:
             return there, False
-    return take_in(store, entry, hub_id, revision=revision, weights=weights, steps=steps), True
+    return take_in(store, entry, hub_id, revision=revision, weights=weights, kind=kind, steps=steps), True
 
 
 def _address(model: str, revision: str | None) -> tuple[str, str | None]:
@@ -178,7 +183,7 @@ def _check_together(entry: Entry, weights: str | None) -> None:
 
 
 def _download(
-    hub_id: str, entry: Entry, revision: str | None, weights: str | None, steps: Steps
+    hub_id: str, entry: Entry, revision: str | None, weights: str | None, kind: str | None, steps: Steps
 ) -> tuple[Path, Choice]:
     asked = {"engine": entry.engine, "variant": entry.variant}
     repository = hub.look_up(hub_id, revision)
@@ -193,7 +198,7 @@ def _download(
     size = sum(file.size for file in files) / 1e6
     what = f"variant {choice.variant} of {', '.join(choice.variants)}; " if choice.variant else ""
     steps.note(f"{hub_id} at {repository.commit[:12]}: {what}{len(files)} files, {size:,.1f} MB")
-    return hub.download(repository, choice, revision, steps.download, entry.template), choice
+    return hub.download(repository, choice, revision, steps.download, entry.template, kind), choice
 
 
 def _check_choice(hub_id: str, choice: Choice, weights: str | None) -> None:
@@ -206,35 +211,65 @@ def _check_choice(hub_id: str, choice: Choice, weights: str | None) -> None:
         check_installed()
 
 
-def _store(store: Store, entry: Entry, kind: str | None, weights: str | None, steps: Steps) -> Entry:
-    """Converts where that is needed, checks, and adds. kind: what to take, where the folder may hold more."""
-    from yesrank.models.folder import open_model
+def _store(
+    store: Store, entry: Entry, format: str | None, weights: str | None, kind: str | None, steps: Steps
+) -> Entry:
+    """Converts where that is needed, checks, and adds. format: what to take, where the folder may hold more."""
+    from yesrank.models.folder import format_of
 
-    model = open_model(entry.path, entry.template)
-    kind = kind or model.kind
-    _check_template(model, entry)
-    if entry.max_length is not None and entry.max_length > model.limit:
+    if (format or format_of(entry.path)) == "checkpoint":
+        return _store_checkpoint(store, entry, weights, kind, steps)
+    from yesrank.models.embedding_folder import EmbeddingFolder, open_folder
+
+    model = open_folder(entry.path, entry.template, kind)
+    embeds = isinstance(model, EmbeddingFolder)
+    if kind not in (None, EMBEDDING if embeds else RERANKER):
         raise InputError(
-            "max_length", f"must be 1 to {model.limit} tokens for this model, not {entry.max_length}"
+            "model type",
+            f"{entry.path} is {'an embedding model' if embeds else 'a reranker'}, not of the kind {kind}",
+            "leave it out",
         )
-    if kind == "checkpoint":
-        _check_converted(entry)
-        for line in model.notes[1:]:  # the first says that there is no manifest
-            steps.note(line)
-        return _convert(store, entry, weights, steps)
+    entry = replace(entry, kind=EMBEDDING if embeds else None)
+    _check_entry(model, entry)
     if weights is not None:
         raise InputError("weights", f"{entry.path} is converted already", "leave --weights out")
-    _check_model(entry, kind)
+    _check_model(entry, format or model.kind)
     _check_weights(model, entry)
     return store.add(entry, present=True)
 
 
-def _check_template(model: "ModelFolder", entry: Entry) -> None:
+def _store_checkpoint(
+    store: Store, entry: Entry, weights: str | None, kind: str | None, steps: Steps
+) -> Entry:
+    from yesrank.convert.subject import subject_of
+
+    subject = subject_of(entry.path, entry.template, kind)
+    entry = replace(entry, kind=EMBEDDING if subject.recipe else None)
+    _check_length(entry, subject.checkpoint.config.longest)
+    _check_template(subject.checkpoint.folder, entry)
+    _check_converted(entry)
+    for line in subject.notes:
+        steps.note(line)
+    return _convert(store, entry, weights, kind, steps)
+
+
+def _check_entry(model: "Folder", entry: Entry) -> None:
+    """Raises InputError for a length or a template that this model cannot have."""
+    _check_length(entry, model.limit)
+    _check_template(model.texts, entry)
+
+
+def _check_length(entry: Entry, limit: int) -> None:
+    if entry.max_length is not None and entry.max_length > limit:
+        raise InputError("max_length", f"must be 1 to {limit} tokens for this model, not {entry.max_length}")
+
+
+def _check_template(texts: Path, entry: Entry) -> None:
     """Raises InputError for a template of one's own that the model's tokenizer cannot spell."""
     from yesrank.tokens import PromptEncoder
 
     if entry.template is not None and is_own(template := template_of(entry.template)):
-        PromptEncoder.from_folder(model.texts).check_template(template)
+        PromptEncoder.from_folder(texts).check_template(template)
 
 
 def _check_converted(entry: Entry) -> None:
@@ -257,7 +292,7 @@ def weights_here(asked: str | None) -> str:
     return asked or DEFAULT_WEIGHTS
 
 
-def _convert(store: Store, entry: Entry, weights: str | None, steps: Steps) -> Entry:
+def _convert(store: Store, entry: Entry, weights: str | None, kind: str | None, steps: Steps) -> Entry:
     """To OpenVINO; to ONNX files where that is not installed and no weights of it are asked for.
 
     Killed at any moment, it leaves nothing that the same command does not take up or away.
@@ -269,14 +304,16 @@ def _convert(store: Store, entry: Entry, weights: str | None, steps: Steps) -> E
     onnx = wanted == ",".join(DEFAULT_VARIANTS)
     with changing(target, store):
         store.check_free(entry)  # of two that add a name the second waited here
-        made = not _is_result(target, store, entry, wanted)
+        made = not _is_result(target, store, entry, wanted, kind)
         try:
             if made:
                 mark(target, store)
             if made and onnx:
-                convert_onnx(entry.path, target, template=template, progress=steps.convert)
+                convert_onnx(entry.path, target, template=template, kind=kind, progress=steps.convert)
             elif made:
-                convert(entry.path, target, weights=wanted, template=template, progress=steps.convert)
+                convert(
+                    entry.path, target, weights=wanted, template=template, kind=kind, progress=steps.convert
+                )
             return store.add(replace(entry, path=target), present=True)
         except YesrankError:  # another process took an alias in the meantime
             if made and is_leftover(target, store):
@@ -284,7 +321,7 @@ def _convert(store: Store, entry: Entry, weights: str | None, steps: Steps) -> E
             raise
 
 
-def _is_result(target: Path, store: Store, entry: Entry, weights: str) -> bool:
+def _is_result(target: Path, store: Store, entry: Entry, weights: str, kind: str | None) -> bool:
     """Whether an earlier run made the very folder and was stopped before it could store the name.
 
     What a killed run left besides is deleted. Raises InputError for a folder that is somebody's.
@@ -293,7 +330,7 @@ def _is_result(target: Path, store: Store, entry: Entry, weights: str) -> bool:
         return False
     what = ""
     try:
-        if _is_whole_result(target, entry, weights):
+        if _is_whole_result(target, entry, weights, kind):
             return True
     except ModelError as error:
         what = f" damaged ({error.message}),"
@@ -307,13 +344,16 @@ def _is_result(target: Path, store: Store, entry: Entry, weights: str) -> bool:
     )
 
 
-def _is_whole_result(target: Path, entry: Entry, weights: str) -> bool:
+def _is_whole_result(target: Path, entry: Entry, weights: str, kind: str | None) -> bool:
     """Whether the folder is the conversion that is asked for. Reads all of it. Raises ModelError for damage."""
     manifest = read_manifest(target)
     if manifest is None or entry.revision is None:
         return False
+    template = "none"
+    if entry.kind is None:
+        template = asking_of(entry.path, entry.template, sure=kind is not None).template.name
     made = (manifest.source, manifest.revision, manifest.weights, manifest.template)
-    if made != (entry.source, entry.revision, weights, asking_of(entry.path, entry.template).template.name):
+    if made != (entry.source, entry.revision, weights, template):
         return False
     check_files(target, manifest, hashes=True)
     return True
@@ -331,7 +371,7 @@ def _check_model(entry: Entry, kind: str) -> None:
     check_ir(entry.path)
 
 
-def _check_weights(model: "ModelFolder", entry: Entry) -> None:
+def _check_weights(model: "Folder", entry: Entry) -> None:
     """Reads the weights once, so that a damaged model gets no name. Raises ModelError."""
     from yesrank.models.engines import engine_for
     from yesrank.models.integrity import check_contents, weights_files

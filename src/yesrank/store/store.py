@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from yesrank.errors import InputError, ModelNotFound
+from yesrank.kinds import EMBEDDING
 from yesrank.store import toml
 from yesrank.store.entry import BUILTIN, Entry, builtin_entry
 from yesrank.store.places import config_file, is_folder
@@ -93,16 +94,33 @@ class Store:
         return entry
 
     def default(self) -> Entry:
-        """What runs where no model is named: the one that was chosen, else the first that was added, else built-in."""
+        """What ranks where no model is named: the one that was chosen, else the first that was added, else built-in."""
         kept = toml.read(self.path)
-        if kept.default == BUILTIN or not kept.entries:
+        ranking = [entry for entry in kept.entries if entry.kind is None]
+        if kept.default == BUILTIN or not ranking:
             return builtin_entry()
-        return next((entry for entry in kept.entries if entry.name == kept.default), kept.entries[0])
+        return next((entry for entry in ranking if entry.name == kept.default), ranking[0])
+
+    def default_embedder(self) -> Entry:
+        """What embeds where no model is named: the first that was added. Raises ModelNotFound where there is none."""
+        found = next((entry for entry in self.list() if entry.kind == EMBEDDING), None)
+        if found is None:
+            raise ModelNotFound(
+                "no embedding model has a name, and none comes with yesrank",
+                "name a folder, or first: yesrank pull Qwen/Qwen3-Embedding-0.6B",
+            )
+        return found
 
     def set_default(self, name: str) -> Entry:
-        """Chooses the model of that name or alias, or builtin, and returns it. Raises ModelNotFound."""
+        """Chooses the model of that name or alias, or builtin, and returns it. Raises ModelNotFound, InputError."""
         with toml.locked(self.path):
             entry = builtin_entry() if name == BUILTIN else self.get(name)
+            if entry.kind == EMBEDDING:
+                raise InputError(
+                    "name",
+                    f"{name} embeds; the default is what ranks where no model is named",
+                    "name a reranker",
+                )
             toml.write(self.path, toml.Contents(self.list(), entry.name))
         return entry
 

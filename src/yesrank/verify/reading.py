@@ -42,7 +42,10 @@ class Reading:
 
 
 def read_again(checkpoint: Checkpoint, answers: Sequence[int]) -> Reading:
-    """Compares sizes, position embeddings and the rows of the answers with a second reading of the folder."""
+    """Compares sizes, position embeddings and the rows of the answers with a second reading of the folder.
+
+    answers: none of an embedding model, whose output embedding does not matter.
+    """
     by, config = _config(checkpoint.folder)
     found = [
         f"{name} is {config[name]}, not {getattr(checkpoint.config, name)}"
@@ -55,14 +58,17 @@ def read_again(checkpoint: Checkpoint, answers: Sequence[int]) -> Reading:
         found.append(f"cos and sin are {np.hypot(cos, sin)[0]:.5f} in size, not {size:.5f}")
     elif not np.allclose(np.arctan2(sin, cos), frequencies, rtol=1e-3, atol=1e-6):
         found.append("position embeddings turn at other frequencies (rope_theta, rope_scaling)")
-    rows = checkpoint.output_rows(list(answers))
-    if checkpoint.files[0].suffix == ".gguf":
-        rows = _gguf_rows(checkpoint.files[0], answers)
-    elif checkpoint.is_plain:
-        rows = _head_rows(checkpoint.folder, bool(config.get("tie_word_embeddings")), answers)
-    if not np.array_equal(rows, checkpoint.output_rows(list(answers))):
+    if answers and not np.array_equal(_rows(checkpoint, config, answers), checkpoint.output_rows([*answers])):
         found.append("the output rows of the answers are other ones (lm_head, tie_word_embeddings)")
     return Reading(by, tuple(f"read by {by}, {each}" for each in found))
+
+
+def _rows(checkpoint: Checkpoint, config: Mapping[str, Any], answers: Sequence[int]) -> np.ndarray:
+    if checkpoint.files[0].suffix == ".gguf":
+        return _gguf_rows(checkpoint.files[0], answers)
+    if not checkpoint.is_plain:
+        return checkpoint.output_rows([*answers])
+    return _head_rows(checkpoint.folder, bool(config.get("tie_word_embeddings")), answers)
 
 
 def _config(folder: Path) -> tuple[str, Mapping[str, Any]]:

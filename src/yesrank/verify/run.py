@@ -13,7 +13,7 @@ from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
 from yesrank.models.builtin import checkpoint_folder
 from yesrank.models.engines import engine_for, open_engine
-from yesrank.models.folder import ModelFolder, head_rows, open_model
+from yesrank.models.folder import Folder, ModelFolder, head_rows, open_model
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Prompt
 from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
@@ -133,7 +133,7 @@ def judge(
         raise ModelError(
             f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
         )
-    checkpoint = Checkpoint(_source(model, source))
+    checkpoint = Checkpoint(source_for(model, source))
     cases = _cases(model, checkpoint, prompts)
     batch = [case.prompt for case in cases]
     reference = ReferenceEngine(checkpoint)
@@ -197,7 +197,7 @@ def examine(
     )
 
 
-def weights_of(model: ModelFolder, info: EngineInfo) -> str:
+def weights_of(model: Folder, info: EngineInfo) -> str:
     """How the weights are stored: by the ONNX variant, or the manifest; int8 in an IR published without one."""
     if info.engine == "onnx":
         return VARIANT_KINDS[info.precision][0]
@@ -225,7 +225,8 @@ def _by_layer(
     )
 
 
-def _source(model: ModelFolder, source: Path | None) -> Path:
+def source_for(model: Folder, source: Path | None) -> Path:
+    """The checkpoint to compare a folder with. Raises ModelError where it names none that is here."""
     if source is not None:
         return source
     if model.manifest is not None:

@@ -9,7 +9,7 @@ import onnxruntime
 
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
-from yesrank.convert.onnx.decoder import ANSWER_ROWS, answer_rows, stored_factor
+from yesrank.convert.onnx.decoder import ANSWER_ROWS, STATES, answer_rows, stored_factor
 from yesrank.convert.onnx.placed import Placed, placed
 from yesrank.convert.onnx.variants import Variant
 from yesrank.convert.quantize import unpack_u4, widen
@@ -27,7 +27,7 @@ def check(
 ) -> None:
     """Raises ConversionError where the variant's file is not the model of the checkpoint.
 
-    answers: ids of no and yes, None with the full head.
+    answers: ids of no and yes, None with the heads full and states.
     """
     path = folder / variant.file
     try:
@@ -50,7 +50,7 @@ def _check_tensors(
 ) -> None:
     config = checkpoint.config
     for name, shape in qwen3.tensors(config).items():
-        if name in (qwen3.HEAD, qwen3.SCORE) and answers is not None:
+        if name in (qwen3.HEAD, qwen3.SCORE) and head != "full":
             continue
         if len(shape) == 1:
             kept = "float16" if variant.half and name != qwen3.FINAL_NORM else "float32"
@@ -126,6 +126,7 @@ def _check_run(path: Path, config: Qwen3Config, head: str) -> None:
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     options.add_session_config_entry("session.disable_prepacking", "1")
     options.log_severity_level = _QUIET
+    wanted = _outputs(config, head)
     ids = np.arange(8).reshape(2, 4) * (config.vocab_size // 8)
     feeds: dict[str, Any] = {"input_ids": ids, "attention_mask": np.array([[0, 1, 1, 1], [1, 1, 0, 0]])}
     try:
@@ -136,12 +137,18 @@ def _check_run(path: Path, config: Qwen3Config, head: str) -> None:
             elif value.name not in feeds:
                 dtype = np.float16 if value.type == "tensor(float16)" else np.float32
                 feeds[value.name] = np.zeros((2, value.shape[1], 0, value.shape[3]), dtype)
-        wanted = ["logits"] if head == "full" else ["logits", "hidden"]
-        outputs = session.run(wanted, feeds)
+        outputs = session.run([*wanted], feeds)
     except Exception as error:  # onnxruntime's own kinds have no common base
         raise ConversionError(f"onnxruntime cannot run it: {error}") from error
-    shapes: list[tuple[int, ...]] = [(2, 1 if head == "seq-cls" else 2), (2, config.hidden_size)]
-    if head == "full":
-        shapes = [(2, 4, config.vocab_size)]
-    if [output.shape for output in outputs] != shapes or not all(np.isfinite(each).all() for each in outputs):
+    shapes = [output.shape for output in outputs]
+    if shapes != [*wanted.values()] or not all(np.isfinite(each).all() for each in outputs):
         raise ConversionError("its outputs are of another shape, or not finite")
+
+
+def _outputs(config: Qwen3Config, head: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what comes out for two prompts of four tokens."""
+    if head == "full":
+        return {"logits": (2, 4, config.vocab_size)}
+    if head == STATES:
+        return {"last_hidden_state": (2, 4, config.hidden_size)}
+    return {"logits": (2, 1 if head == "seq-cls" else 2), "hidden": (2, config.hidden_size)}

@@ -6,6 +6,7 @@ past_key_values.N.key, .value -> present.N.key, .value  [B, kv_heads, past, head
 yesno  logits  float32 [B, 2], of no and yes;  hidden  float32 [B, D], the final-norm state of the last real token
 seq-cls  logits  float32 [B, 1], yes less no;  hidden  as with yesno;  no past, no present
 full   logits  float32 [B, S, V]
+states last_hidden_state  float32 [B, S, D], of embedding models: no cache, as sentence-transformers runs them
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from yesrank.convert.onnx.stored import Stored
 from yesrank.convert.onnx.variants import Variant
 from yesrank.types import FloatArray
 
+STATES = "states"
+"""The head of embedding models."""
+CACHE = "yesrank.cache"
 ANSWER_ROWS = "no_yes"
 """The tensor that holds the two rows of the output embedding, float32 [D, 2], or their difference, [D, 1]."""
 
@@ -35,7 +39,7 @@ _FINE = 256  # positions are 256 a + b: the tables of RoPE are made from those o
 def build(
     checkpoint: Checkpoint, packer: Packer, variant: Variant, head: str, answers: Sequence[int] | None
 ) -> Graph:
-    """The graph. answers: ids of no and yes; None for the full head. No weight is read yet."""
+    """The graph; no weight is read yet. head: of HEADS, or STATES. answers: ids of no and yes, None where not asked."""
     return _Builder(checkpoint, packer, variant, head).build(answers)
 
 
@@ -58,21 +62,20 @@ class _Builder:
     """Adds nodes layer by layer. The residual stream is [R, D], one row a token."""
 
     def __init__(self, checkpoint: Checkpoint, packer: Packer, variant: Variant, head: str) -> None:
-        self._head = head
-        self._checkpoint, self._config = checkpoint, checkpoint.config
+        self._checkpoint, self._config, self._head = checkpoint, checkpoint.config, head
         self._variant, self._half = variant, variant.half
         self._factor = _HALF_FACTOR if variant.half else 1.0
         self._graph = graph = Graph()
         self._matrices = Matrices(graph, checkpoint, packer, variant)
         self._dtype = self._matrices.dtype
         self._ids = graph.input("input_ids", "int64", [BATCH, SEQUENCE])
-        mask = graph.input("attention_mask", "int64", [BATCH, TOTAL])
+        mask = graph.input("attention_mask", "int64", [BATCH, SEQUENCE if head == STATES else TOTAL])
         self._padding = Padding(graph, self._ids, mask)
         self._cos, self._sin = self._rope_tables()
 
     def build(self, answers: Sequence[int] | None) -> Graph:
         graph, config = self._graph, self._config
-        if answers is None:
+        if self._head == "full":
             graph.input("position_ids", "int64", [BATCH, SEQUENCE])
         kept = None if answers is None else self._padding.last()
         ids = graph.op("Reshape", self._ids, graph.ints(-1))
@@ -86,10 +89,12 @@ class _Builder:
             x, update = self._layer(x, update, layer, kept if last else None)
         assert update is not None
         hidden = self._final_norm(graph.op("Add", x, update))
-        if answers is None:
+        if answers is not None:
+            self._answer_head(hidden, answers)
+        elif self._head == "full":
             self._full_head(hidden)
         else:
-            self._answer_head(hidden, answers)
+            self._states(hidden)
         return graph
 
     def _layer(self, x: str, update: str | None, layer: int, kept: str | None) -> tuple[str, str]:
@@ -140,7 +145,7 @@ class _Builder:
     def _cache(self, layer: int) -> tuple[list[str], list[str]]:
         """Names of a layer's past and present, keys and values each; declares them."""
         heads, size = self._config.num_key_value_heads, self._config.head_dim
-        if self._head == "seq-cls":  # who runs classifiers feeds none
+        if self._head in ("seq-cls", STATES):  # who runs classifiers and embedders feeds none
             return ["", ""], ["", ""]
         past, present = [], []
         for part in ("key", "value"):
@@ -229,6 +234,15 @@ class _Builder:
         graph.op("Reshape", logits, shape, name="logits")
         graph.output("logits", "float32", [BATCH, SEQUENCE, words])
         self._declare_presents()
+
+    def _states(self, hidden: str) -> None:
+        """The hidden state of every token, at its place in the input."""
+        graph, padding, width = self._graph, self._padding, self._config.hidden_size
+        graph.metadata[CACHE] = self._dtype  # so that who wants a cache knows its type
+        hidden = graph.op("Gather", hidden, padding.back(), axis=0)
+        shape = graph.op("Concat", padding.batch, padding.sequence, graph.ints(width), axis=0)
+        graph.op("Reshape", hidden, shape, name="last_hidden_state")
+        graph.output("last_hidden_state", "float32", [BATCH, SEQUENCE, width])
 
     def _declare_presents(self) -> None:
         if self._head == "seq-cls":

@@ -24,6 +24,7 @@ class Graph:
         self.tensors: dict[str, Stored] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
+        self.metadata: dict[str, str] = {}
         self._count: dict[str, int] = {}
 
     def op(
@@ -86,13 +87,15 @@ class Graph:
         """The whole model, except for its tensors."""
         graph = helper.make_graph(self.nodes, "Qwen3", self.inputs, self.outputs)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
-        return helper.make_model(
+        model = helper.make_model(
             graph,
             opset_imports=opsets,
             ir_version=IR_VERSION,
             producer_name="yesrank",
             producer_version=producer_version,
         )
+        helper.set_model_props(model, self.metadata)
+        return model
 
     def _unique(self, kind: str) -> str:
         self._count[kind] = self._count.get(kind, 0) + 1

@@ -4,29 +4,26 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from yesrank.asking import asking_of_checkpoint
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert.fold import Folded, Smooth
 from yesrank.convert.folder import (
     ConvertProgress,
     Meter,
-    answer_ids,
     copied_bytes,
     copy_files,
     hashing,
     manifest_of,
-    write_head,
 )
 from yesrank.convert.onnx import files
 from yesrank.convert.onnx.check import check
 from yesrank.convert.onnx.config import write_classifier, write_companions, write_config
-from yesrank.convert.onnx.decoder import build
+from yesrank.convert.onnx.decoder import STATES, build
 from yesrank.convert.onnx.pack import Packer
-from yesrank.convert.onnx.variants import Variant, check_head, chosen
+from yesrank.convert.onnx.variants import HEADS, Variant, check_head, chosen
 from yesrank.convert.staging import refuse_existing, staged
+from yesrank.convert.subject import Subject, subject_of
 from yesrank.errors import InputError
 from yesrank.manifest import Manifest, OnnxFiles, write_manifest
-from yesrank.templates import template_of, write_own
 
 SMOOTHED = ("int8", "q8")
 """The variants for which factors are taken."""
@@ -36,32 +33,29 @@ _MARGIN = 16 << 20
 
 
 def run(
-    source: Path | Checkpoint,
+    source: Path | Subject,
     target: Path,
     variants: Sequence[str],
-    head: str,
+    head: str | None,
     template: str | Path | None,
     smooth: Smooth | None,
+    kind: str | None,
     progress: ConvertProgress | None,
 ) -> Manifest:
     """See convert_onnx, which calls this where the packages are there."""
-    if template is not None:
-        template_of(template)
-    check_head(head)
     wanted = chosen(variants)
     if smooth is not None:
         _check_smooth(wanted)
-    checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source)
+    subject = source if isinstance(source, Subject) else subject_of(source, template, kind)
+    checkpoint, head = subject.checkpoint, _head(subject, head)
     if head == "full" and checkpoint.config.labels:
         raise InputError(
             "head", f"{checkpoint.path} is a classifier: it has no logits of a vocabulary", "leave --head out"
         )
-    asked = asking_of_checkpoint(checkpoint, template)
-    answers = answer_ids(checkpoint, asked)
     if smooth is not None:
         refuse_existing(target)  # before the long part
         checkpoint = Folded(checkpoint, smooth(checkpoint))
-    rows = [answers["no"], answers["yes"]] if head != "full" else None
+    rows = None if head in ("full", STATES) else [subject.answers["no"], subject.answers["yes"]]
     with Packer(checkpoint) as packer:
         graphs = {variant: build(checkpoint, packer, variant, head, rows) for variant in wanted}
         plans = {variant: files.layout(list(graph.tensors.values())) for variant, graph in graphs.items()}
@@ -78,8 +72,7 @@ def run(
             write_config(checkpoint, folder, wanted, _data_files(plans))
             if head == "seq-cls":
                 write_classifier(checkpoint, folder)
-            write_head(folder, checkpoint, answers)
-            write_own(folder, asked.template)
+            subject.write_beside(folder)
             for variant in wanted:
                 check(folder, checkpoint, variant, head, rows)
             names = tuple(variant.name for variant in wanted)
@@ -87,8 +80,8 @@ def run(
                 folder,
                 checkpoint,
                 weights=",".join(names),
-                asked=asked,
-                answers=answers,
+                asked=subject.asked,
+                answers=subject.answers,
                 source_files=hashes(),
                 meter=meter,
                 onnx=OnnxFiles(head, names),
@@ -96,6 +89,18 @@ def run(
             )
             write_manifest(folder, manifest)
     return manifest
+
+
+def _head(subject: Subject, asked: str | None) -> str:
+    """What the graph ends in. Raises InputError."""
+    if subject.recipe is None:
+        check_head(asked or HEADS[0])
+        return asked or HEADS[0]
+    if asked is not None:
+        raise InputError(
+            "head", "is for rerankers; an embedding model ends at its hidden states", "leave it out"
+        )
+    return STATES
 
 
 def _check_smooth(variants: Sequence[Variant]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 
 from yesrank.engine.onnx.files import OnnxFile
-from yesrank.engine.onnx.graph import HIDDEN
+from yesrank.engine.onnx.graph import HIDDEN, LOGITS
 from yesrank.engine.onnx.skim import is_external, place_of, skim
 
 # the operators that say how a file computes, the rest being moves and shapes
@@ -27,7 +27,9 @@ _TELLING = (
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One variant. head: "yesno" (with `hidden`), "seq-cls" (one logit) or "full" (vocabulary). opsets: by domain.
+    """One variant. opsets: by domain.
+
+    head: "yesno" (with `hidden`), "seq-cls" (one logit), "full" (vocabulary) or "states" (all hidden states).
 
     operators: number of nodes by kind, the most frequent first. inputs, outputs: name -> type and shape; those of the
     cache are shown for its first layer. data: names of its external data files.
@@ -76,7 +78,7 @@ def describe(file: OnnxFile) -> Description:
 def _head(outputs: Mapping[str, str]) -> str:
     if outputs.get("logits", "").endswith(", 1]"):
         return "seq-cls"
-    return "yesno" if HIDDEN in outputs else "full"
+    return "yesno" if HIDDEN in outputs else "full" if LOGITS in outputs else "states"
 
 
 def _ports(ports: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:

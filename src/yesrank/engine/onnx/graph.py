@@ -2,7 +2,7 @@
 
 Graphs with an output `hidden` are run as they are. In others, which give logits of the whole vocabulary for every
 token, the vocabulary matrix is cut off: what is left gives the final norm's output for the last token. They are
-changed before onnxruntime sees them, so the matrix is never loaded.
+changed before onnxruntime sees them, so the matrix is never loaded. Those of embedding models end at hidden states.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from yesrank.engine.base import HeadRows
+from yesrank.engine.onnx.cacheless import PAST, PRESENT, give_cache
 from yesrank.engine.onnx.skim import Skimmed
 from yesrank.engine.onnx.weights import READERS, Weights
 from yesrank.errors import ModelError, UnsupportedModel
@@ -24,7 +25,7 @@ from yesrank.types import FloatArray
 HIDDEN, LOGITS = "hidden", "logits"
 IDS, MASK, POSITIONS, KEEP = "input_ids", "attention_mask", "position_ids", "num_logits_to_keep"
 _KNOWN = {IDS, MASK, POSITIONS, KEEP}
-_PAST, _PRESENT = "past_key_values.", "present."
+_STATES = ("last_hidden_state", "token_embeddings", "sentence_embedding")
 # between the matrix product and the logits
 _AFTER = ("Cast", "Identity", "Mul", "Reshape", "Squeeze", "Unsqueeze")
 # between the hidden state and the matrix product, where the product takes integers
@@ -56,27 +57,53 @@ class Decoder:
         )
 
 
-def decoder(skimmed: Skimmed) -> Decoder:
-    """Reads inputs and outputs, and cuts the head off where there is a whole one. Raises UnsupportedModel."""
+def decoder(skimmed: Skimmed, shape: tuple[int, int] = (0, 0)) -> Decoder:
+    """Reads inputs and outputs, and cuts the head off where there is a whole one. Raises UnsupportedModel.
+
+    shape: of a past, where one is given to the graph, see cacheless.
+    """
     model = skimmed.model
+    give_cache(model, shape)
     inputs = {each.name: each for each in model.graph.input}
     outputs = [each.name for each in model.graph.output]
-    pasts = [name for name in inputs if name.startswith(_PAST)]
-    plain = tuple(name for name in inputs if not name.startswith(_PAST))
+    pasts = [name for name in inputs if name.startswith(PAST)]
+    plain = tuple(name for name in inputs if not name.startswith(PAST))
     if IDS not in plain or not {*plain} <= _KNOWN:
         raise UnsupportedModel(
             f"the graph has the inputs {', '.join(plain)}; a decoder has {', '.join(sorted(_KNOWN))}",
             "export it as text-generation-with-past, or: yesrank convert SRC DST --format onnx",
         )
-    cache = tuple((name, name.replace(_PAST, _PRESENT)) for name in pasts)
+    cache = tuple((name, name.replace(PAST, PRESENT)) for name in pasts)
     if missing := {present for _, present in cache} - {*outputs}:
         raise UnsupportedModel(f"the graph has no output {min(missing)}", "export the model again")
-    head = _own_head if HIDDEN in outputs else cut_head(skimmed)
+    head = _head(skimmed, outputs)
     keep_outputs(model, [HIDDEN, *(present for _, present in cache)])
     types = [inputs[name].type.tensor_type for name in pasts]
     sizes = [dimension.dim_value for dimension in types[0].shape.dim] if types else [0, 0, 0, 0]
     half = bool(types) and types[0].elem_type == TensorProto.FLOAT16
     return Decoder(model, skimmed.base, plain, cache, (sizes[1], sizes[3]), half, head)
+
+
+def _head(skimmed: Skimmed, outputs: Sequence[str]) -> HeadRows:
+    """Has the graph give HIDDEN; returns the reader of the output embedding's rows."""
+    if HIDDEN in outputs:
+        return _own_head
+    states = next((name for name in _STATES if name in outputs), None)
+    if states is not None and LOGITS not in outputs:
+        take_last(skimmed.model.graph, states)
+        return _no_head
+    return cut_head(skimmed)
+
+
+def take_last(graph: onnx.GraphProto, hidden: str) -> None:
+    """Adds HIDDEN, float32 [1, D]: the last row of hidden states [1, S, D] or [S, D]."""
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "yesrank.last"))
+    # [1, S, D] or [S, D] -> [S, D] -> [1, D]
+    flat = helper.make_node("Flatten", [hidden], ["yesrank.rows"], "yesrank.flatten", axis=-1)
+    last = helper.make_node("Gather", ["yesrank.rows", "yesrank.last"], ["yesrank.row"], "yesrank.gather")
+    wide = helper.make_node("Cast", ["yesrank.row"], [HIDDEN], "yesrank.widen", to=TensorProto.FLOAT)
+    graph.node.extend([flat, last, wide])
+    graph.output.append(helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch_size", None]))
 
 
 def cut_head(skimmed: Skimmed) -> HeadRows:
@@ -88,13 +115,7 @@ def cut_head(skimmed: Skimmed) -> HeadRows:
     producers = {name: node for node in graph.node for name in node.output if name}
     product = _product(producers)
     hidden = _before(producers, product.input[0])
-    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "yesrank.last"))
-    # [1, S, D] or [S, D] -> [S, D] -> [1, D]
-    flat = helper.make_node("Flatten", [hidden], ["yesrank.rows"], "yesrank.flatten", axis=-1)
-    last = helper.make_node("Gather", ["yesrank.rows", "yesrank.last"], ["yesrank.row"], "yesrank.gather")
-    wide = helper.make_node("Cast", ["yesrank.row"], [HIDDEN], "yesrank.widen", to=TensorProto.FLOAT)
-    graph.node.extend([flat, last, wide])
-    graph.output.append(helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch_size", None]))
+    take_last(graph, hidden)
     weights = Weights({each.name: each for each in graph.initializer}, producers, skimmed.base)
     return partial(READERS[product.op_type], weights, product)
 
@@ -129,6 +150,13 @@ def _own_head(ids: Sequence[int]) -> FloatArray:
     raise ModelError(
         "this graph holds the rows of yes and no only, and the folder lacks head.safetensors",
         "copy the whole folder again, or: yesrank convert SRC DST --format onnx",
+    )
+
+
+def _no_head(ids: Sequence[int]) -> FloatArray:
+    raise ModelError(
+        "this graph ends at its hidden states and has no output embedding, as embedding models are exported",
+        "take a reranker, such as Qwen/Qwen3-Reranker-0.6B",
     )
 
 

@@ -24,8 +24,8 @@ def open_engine(folder: Path, *, device: str = "CPU", variant: str | None = None
     file = variant_file(folder, variant)
     config = Qwen3Config.from_folder(folder)
     device = device.upper()
-    graph = decoder(skim(file.path))
     shape = (config.num_key_value_heads, config.head_dim)
+    graph = decoder(skim(file.path), shape)
     if graph.cache and (len(graph.cache), graph.cache_shape) != (2 * config.num_hidden_layers, shape):
         raise UnsupportedModel(
             f"{file.path} is of another model than config.json: {len(graph.cache) // 2} layers of "

@@ -1,4 +1,4 @@
-"""A folder with a stateful Qwen3 IR -> an engine. Ours, optimum-intel's: one loader for both."""
+"""A folder with a Qwen3 IR -> an engine. Ours, optimum-intel's, with and without a cache: one loader for all."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,7 +10,7 @@ import openvino as ov
 from yesrank.engine.base import Engine, HeadRows, check_prompts
 from yesrank.engine.bounds import KERNELS, STATEFUL_KERNELS
 from yesrank.engine.cpus import quota, threads
-from yesrank.engine.openvino import passes, weights
+from yesrank.engine.openvino import cacheless, passes, weights
 from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
 from yesrank.engine.openvino.int8 import has_int8_matrices, use_int8
@@ -19,6 +19,7 @@ from yesrank.engine.openvino.mapping import pages_released
 from yesrank.engine.openvino.paged import PagedEngine
 from yesrank.engine.openvino.shared_cache import share_cache
 from yesrank.engine.openvino.stateful import StatefulEngine, stateful_inputs
+from yesrank.engine.openvino.stateless import StatelessEngine
 from yesrank.errors import EngineError, InputError, ModelError, UnsupportedModel
 from yesrank.qwen3 import Qwen3Config
 from yesrank.types import EngineInfo, FloatArray, Prompt
@@ -26,6 +27,11 @@ from yesrank.types import EngineInfo, FloatArray, Prompt
 PRECISIONS = ("auto", "f32", "bf16", "int8", "w8a8")
 _EXACT = {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}  # activations are never quantised behind the user's back
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
+_NAMES: dict[type[Engine], str] = {
+    PagedEngine: "openvino-paged",
+    StatefulEngine: "openvino-stateful",
+    StatelessEngine: "openvino-stateless",
+}
 
 
 def open_engine(
@@ -44,7 +50,7 @@ def open_engine(
     xml, data = check_ir(folder)
     config = Qwen3Config.from_folder(folder)
     model = _read(core, xml)
-    compressed = _is_compressed(model)
+    compressed, cached = _is_compressed(model), cacheless.has_cache(model)
     has_bf16 = _has_bf16(core, device)
     chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
     if paged is None:
@@ -54,10 +60,11 @@ def open_engine(
         passes.use_bf16_matrices(model)
     passes.own_what_stays(model)
     arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
+    kind = PagedEngine if paged else StatefulEngine if cached else StatelessEngine
     kernels = KERNELS if paged else STATEFUL_KERNELS
     compiled = _compile(core, model, device, arithmetic, kernels, int8=chosen == "w8a8")
     info = EngineInfo(
-        engine="openvino-paged" if paged else "openvino-stateful",
+        engine=_NAMES[kind],
         device=device,
         precision=chosen,
         hidden_size=config.hidden_size,
@@ -65,7 +72,7 @@ def open_engine(
         weights_bytes=data.stat().st_size,
         note=_note(chosen, compressed=compressed, paged=paged),
     )
-    engine = (PagedEngine if paged else StatefulEngine)(compiled, info, rows, config.positions)
+    engine = kind(compiled, info, rows, config.positions)
     with pages_released(data), few_primitives():  # the first call repacks the weights, so it is made here
         engine.encode([Prompt.of((0,))])
     return engine
@@ -106,26 +113,43 @@ def layer_states(
     arithmetic = "bf16" if has_bf16 and chosen != "f32" else "f32"
     compiled = _compile(core, model, device, arithmetic, STATEFUL_KERNELS, int8=chosen == "w8a8")
     request = compiled.create_infer_request()
+    taken = {port.any_name for port in compiled.inputs}
     states = []
     for prompt in prompts:
         request.reset_state()
         inputs = stateful_inputs([prompt.part(0, len(prompt))], past=0)
-        del inputs[passes.LAST_ROWS]
-        request.infer(inputs)
+        request.infer({name: inputs[name] for name in taken})
         names = (f"layer_{index}" for index in range(config.num_hidden_layers + 1))
         states.append(np.stack([request.get_tensor(name).data[0, -1].astype(np.float32) for name in names]))
     return np.stack(states)
 
 
 def _prepare(model: ov.Model, *, paged: bool) -> HeadRows:
-    matrix = passes.cut_head(model)
+    if passes.is_headless(model):
+        passes.take_hidden(model)
+        rows: HeadRows = _no_rows
+    else:
+        rows = partial(weights.value, passes.cut_head(model))
     if paged:
-        passes.to_paged(model)
+        _page(model)
         passes.keep_last_rows(model)
         share_cache(model)
     else:
         passes.gather_last_rows(model)
-    return partial(weights.value, matrix)
+    return rows
+
+
+def _page(model: ov.Model) -> None:
+    if not cacheless.has_cache(model):
+        cacheless.give_cache(model)
+    passes.to_paged(model)
+
+
+def _no_rows(ids: Sequence[int]) -> FloatArray:
+    raise ModelError(
+        "this model ends at its hidden states and has no output embedding, as embedding models are exported",
+        "take a reranker, such as Qwen/Qwen3-Reranker-0.6B",
+    )
 
 
 def _read(core: ov.Core, xml: Path) -> ov.Model:
@@ -134,11 +158,12 @@ def _read(core: ov.Core, xml: Path) -> ov.Model:
     except RuntimeError as error:
         raise ModelError(f"{xml} cannot be read: {error}", "convert or download the model again") from error
     names = {name for port in model.inputs for name in port.get_names()}
-    if names >= _INPUTS:
+    if names >= _INPUTS or (cacheless.INPUTS <= names <= _INPUTS and not cacheless.has_cache(model)):
         return model
     raise UnsupportedModel(
-        f"{xml} has the inputs {', '.join(sorted(names))}; a stateful decoder has {', '.join(sorted(_INPUTS))}",
-        "export it as text-generation-with-past, or convert the checkpoint with: yesrank convert SRC DST",
+        f"{xml} has the inputs {', '.join(sorted(names))}; a decoder has some of {', '.join(sorted(_INPUTS))}",
+        "export it as text-generation-with-past or feature-extraction, or convert the checkpoint with: "
+        "yesrank convert SRC DST",
     )
 
 
@@ -224,9 +249,7 @@ def _note(precision: str, *, compressed: bool, paged: bool) -> str:
 def _pages(core: ov.Core, xml: Path) -> bool:
     """Tries the paged transformation on a second copy (weights are mapped, so it costs no memory)."""
     try:
-        model = _read(core, xml)
-        passes.to_paged(model)
-        share_cache(model)
+        _prepare(_read(core, xml), paged=True)
     except EngineError:
         return False
     return True

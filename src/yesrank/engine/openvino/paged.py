@@ -119,13 +119,13 @@ class PagedEngine:
             self._prefixes.trim()
 
     def _line_up(self, window: list[list[Prompt]]) -> tuple[list[Running], list[Running]]:
-        """Those that compute a prefix for others, and all the rest. Nobody leads where the prefix is cached."""
+        """Those that compute a prefix for others, and all the rest. Nobody leads where it is cached, or none."""
         leaders: list[Running] = []
         rest: list[Running] = []
         for members in window:
             first, *others = self._begun_first(members)
             running = self._taken_up(first)
-            leads = others and running.leader is None
+            leads = others and first.shared and running.leader is None
             (leaders if leads else rest).append(running)
             rest += [self._tables.follow(prompt, running.leader or running) for prompt in others]
         return leaders, rest

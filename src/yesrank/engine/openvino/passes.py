@@ -19,6 +19,7 @@ PAGED = "PagedAttentionExtension"
 STATEFUL = "ScaledDotProductAttention"
 LAST_ROWS = "last_rows"
 HIDDEN = "hidden"
+_STATES = ("last_hidden_state", "token_embeddings")
 
 
 def to_paged(model: Model) -> None:
@@ -51,6 +52,17 @@ def cut_head(model: Model) -> Output:
     model.remove_result(result)
     _name_hidden(model, matmul.input_value(0))
     return matrix
+
+
+def is_headless(model: Model) -> bool:
+    """Whether it ends at its hidden states [B, L, D], as embedding models are exported."""
+    return any(name in _STATES for output in model.outputs for name in output.get_names())
+
+
+def take_hidden(model: Model) -> None:
+    """Headless model: keeps the hidden states alone, named `hidden`; pooling and keys and values go."""
+    result = next(each.get_node() for each in model.outputs if not each.get_names().isdisjoint(_STATES))
+    _name_hidden(model, result.input_value(0))
 
 
 def keep_last_rows(model: Model) -> None:
