@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 from contenders import CONTENDERS, JUDGES, Contender
@@ -43,22 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _note("matrix ceilings")
     machine = machine_of(requests[0], models)
     skipped: dict[str, str] = {}
-    rounds = [_round(number, each, options.only, models, skipped) for number, each in enumerate(requests)]
     judge, judged = _judge(requests[0], models, options.judged)
-    rows = rows_of(requests[0], rounds, judged)
-    result = {
-        "machine": machine,
-        "settings": {key: str(value) for key, value in vars(options).items()},
-        "judge": judge,
-        "judged": len(judged),
-        "rows": [asdict(row) for row in rows],
-        "skipped": {CONTENDERS[name].label: reason for name, reason in skipped.items()},
-        "rounds": [{name: asdict(each) for name, each in measured.items()} for measured in rounds],
-    }
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    rounds: list[dict[str, Measurement]] = []
+    result: dict[str, Any] = {}
+    for number, request in enumerate(requests):
+        rounds.append(_round(number, request, options.only, models, skipped))
+        result = {
+            "machine": machine,
+            "settings": _settings(options),
+            "judge": judge,
+            "judged": len(judged),
+            "rows": [asdict(row) for row in rows_of(requests[0], rounds, judged)],
+            "skipped": {CONTENDERS[name].label: reason for name, reason in skipped.items()},
+            "rounds": [{name: asdict(each) for name, each in measured.items()} for measured in rounds],
+        }
+        if options.json:  # after every round: who has not the time for all of them keeps what there is
+            options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(shown(result))
-    return 0 if rows else 1
+    return 0 if result["rows"] else 1
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -81,6 +84,15 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=_cache(), help="where models are made and kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    """What the figures depend on, and no path of this machine: results are published."""
+    paths = {"work", "json", "tokenizer"}
+    return {key: str(value) for key, value in vars(options).items() if key not in paths} | {
+        "tokenizer": "own" if options.tokenizer is None else "given",
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "the default"),
+    }
 
 
 def _cache() -> Path:

@@ -38,18 +38,20 @@ def shown(result: Mapping[str, Any]) -> str:
 def _about(result: Mapping[str, Any]) -> list[str]:
     machine, settings = result["machine"], result["settings"]
     ceiling, work = machine["ceiling"], machine["work"]
+    rates = ", ".join(f"{kind} {ceiling[f'{kind}_core'] / 1e9:.0f}" for kind in ("bf16", "int8"))
     return [
         f"{machine['processor']} ({', '.join(machine['features'])}), {machine['cores']} cores, load before the start "
         f"{machine['load_before']:.1f}. Random weights of the {settings['preset']}, one query, {settings['documents']} "
-        f"documents of about {settings['words']} words ({machine['tokens']:.0f} tokens a prompt), {settings['rounds']} "
-        f"rounds, medians; contenders that share nothing between documents ran {settings['part']} of them.",
-        f"Matrix ceilings in the same run: bf16 {ceiling['bf16'] / 1e9:.0f}, int8 {ceiling['int8'] / 1e9:.0f} GOP/s; a "
-        f"document needs {work / 1e9:.0f} GOP. Logit error: against {result['judge']}, {result['judged']} documents.",
+        f"documents of about {settings['words']} words ({machine['tokens']:.0f} tokens a prompt), "
+        f"{len(result['rounds'])} rounds, medians; contenders that share nothing between documents ran "
+        f"{settings['part']} of them.",
+        f"Matrix ceilings in the same run, GOP in a CPU second: {rates}; a document needs {work / 1e9:.0f} GOP. Logit "
+        f"error: against {result['judge']}, {result['judged']} documents.",
     ]
 
 
 def _cells(row: Mapping[str, Any], machine: Mapping[str, Any]) -> list[str]:
-    share = machine["work"] / row["cpu_seconds"] / (machine["ceiling"]["int8"] / machine["cores"])
+    share = machine["work"] / row["cpu_seconds"] / machine["ceiling"]["int8_core"]
     return [
         f"{row['documents_per_second']:.2f} ({row['slowest']:.2f}-{row['fastest']:.2f})",
         f"{row['cpu_seconds']:.2f}",

@@ -54,6 +54,8 @@ def test_ceiling_measures_something(monkeypatch: pytest.MonkeyPatch) -> None:
     ceiling = measure_ceiling(64, 128)
     assert ceiling.bf16 > 1e6
     assert ceiling.int8 > 1e6
+    assert 1e6 < ceiling.bf16_core < 1e13
+    assert 1e6 < ceiling.int8_core < 1e13
 
 
 def test_peak_memory_sees_what_was_freed_again() -> None:

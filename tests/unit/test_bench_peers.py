@@ -90,9 +90,9 @@ def test_the_report_divides_by_processor_time(bench: dict[str, ModuleType]) -> N
     request = bench["request"].Request("q", ["a", "b"], [0, 1], [])
     rounds = [{"yesrank-w8a8": measured(1.0, [1.0, 2.0]), "vllm": measured(4.0, [1.0, 2.5])}]
     rows = bench["rows"].rows_of(request, rounds, {0: 1.0, 1: 2.0})
-    ceiling = {"bf16": 1e12, "int8": 2e12}
+    ceiling = {"bf16": 9e12, "int8": 9e12, "bf16_core": 0.5e12, "int8_core": 1e12}
     machine = {"processor": "P", "features": ["avx2"], "cores": 2, "load_before": 0.0, "tokens": 10.0}
-    settings = dict.fromkeys(("preset", "documents", "words", "rounds", "part"), "2")
+    settings = dict.fromkeys(("preset", "documents", "words", "part"), "2")
     text = bench["report"].shown(
         {
             "machine": {**machine, "ceiling": ceiling, "work": 0.25e12},
@@ -100,6 +100,7 @@ def test_the_report_divides_by_processor_time(bench: dict[str, ModuleType]) -> N
             "judge": "J",
             "judged": 2,
             "rows": [asdict(row) for row in rows],
+            "rounds": [{}],
             "skipped": {"llama": "no wheel"},
         }
     )
