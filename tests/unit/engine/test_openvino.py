@@ -8,7 +8,7 @@ import pytest
 from random_models import CONFIG, request
 
 from yesrank.checkpoint import Checkpoint
-from yesrank.engine.openvino import layer_states, open_engine, paged
+from yesrank.engine.openvino import layer_states, load, open_engine, paged
 from yesrank.engine.openvino.paged import PagedEngine
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import EngineError, InputError, ModelError, ModelNotFound, UnsupportedModel
@@ -44,6 +44,21 @@ def test_lower_precision_drifts_within_bounds(folders, judge, mixed, weights, pr
     assert pages.info.precision == precision
     assert errors(pages.encode(mixed), expected).max() < bound
     assert errors(pages.encode(mixed), plain.encode(mixed)).max() < 0.03
+
+
+def test_a_model_that_cannot_be_paged_runs_without(folders, mixed, monkeypatch) -> None:
+    """Also where that shows only after a part of the graph has been rewritten."""
+    expected = open_engine(folders["bf16"], precision="f32", paged=False).encode(mixed)
+
+    def refuses(model: object) -> None:
+        raise EngineError("not this one")
+
+    monkeypatch.setattr(load, "share_cache", refuses)
+    engine = open_engine(folders["bf16"], precision="f32")
+    assert engine.info.engine == "openvino-stateful"
+    assert np.array_equal(engine.encode(mixed), expected)
+    with pytest.raises(EngineError, match="not this one"):
+        open_engine(folders["bf16"], precision="f32", paged=True)
 
 
 def test_small_calls_and_a_growing_pool_change_nothing(folders, judge, mixed, monkeypatch) -> None:

@@ -53,9 +53,7 @@ def open_engine(
     compressed, cached = _is_compressed(model), cacheless.has_cache(model)
     has_bf16 = _has_bf16(core, device)
     chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
-    if paged is None:
-        paged = device == "CPU" and _pages(core, xml)
-    rows = _prepare(model, paged=paged)
+    model, rows, paged = _prepared(core, xml, model, device, paged)
     if chosen == "bf16" and device == "CPU":
         passes.use_bf16_matrices(model)
     passes.own_what_stays(model)
@@ -122,6 +120,18 @@ def layer_states(
         names = (f"layer_{index}" for index in range(config.num_hidden_layers + 1))
         states.append(np.stack([request.get_tensor(name).data[0, -1].astype(np.float32) for name in names]))
     return np.stack(states)
+
+
+def _prepared(
+    core: ov.Core, xml: Path, model: ov.Model, device: str, paged: bool | None
+) -> tuple[ov.Model, HeadRows, bool]:
+    """The model ready to be compiled, its head, and whether it pages. paged: None where it works."""
+    if paged is None and device == "CPU":
+        try:
+            return model, _prepare(model, paged=True), True
+        except EngineError:
+            model = _read(core, xml)  # anew: a part of it may have been rewritten
+    return model, _prepare(model, paged=bool(paged)), bool(paged)
 
 
 def _prepare(model: ov.Model, *, paged: bool) -> HeadRows:
@@ -244,12 +254,3 @@ def _note(precision: str, *, compressed: bool, paged: bool) -> str:
     if not paged:
         notes.append("without paged attention: slower")
     return "; ".join(notes)
-
-
-def _pages(core: ov.Core, xml: Path) -> bool:
-    """Tries the paged transformation on a second copy (weights are mapped, so it costs no memory)."""
-    try:
-        _prepare(_read(core, xml), paged=True)
-    except EngineError:
-        return False
-    return True
