@@ -5,11 +5,12 @@ PARITY_VENV := .venv-parity
 PUBLISHED_VENV := .venv-published
 MTEB_VENV := .venv-mteb
 JOBS_VENV := .venv-jobs
+VLLM_VENV := .venv-vllm
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-parity test-mteb test-jobs test-clients test-browser check format docs findings bench bench-peers bench-serve bench-memory clean
+.PHONY: help demo test test-parity test-mteb test-jobs test-vllm test-clients test-browser check format docs findings bench bench-peers bench-serve bench-memory clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +30,9 @@ test-mteb: $(MTEB_VENV)/.ready ## evaluate through mteb, without a network (down
 
 test-jobs: $(JOBS_VENV)/.ready ## batch jobs on a Ray cluster of several nodes on this machine (downloads about 200 MB of packages)
 	$(JOBS_VENV)/bin/python -m pytest tests/jobs
+
+test-vllm: $(VLLM_VENV)/.ready ## the engine vllm on vLLM's build for CPUs (downloads about 1 GB of packages)
+	$(VLLM_VENV)/bin/python -m pytest tests/vllm_engine
 
 test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
 	$(BIN)/python -m pytest tests/clients
@@ -66,7 +70,7 @@ findings: ## what other libraries do against expectation: each script installs a
 	test -z "$$failed" || { echo "otherwise than stated:$$failed"; exit 1; }
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) $(PARITY_VENV) $(PUBLISHED_VENV) $(MTEB_VENV) $(JOBS_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(PARITY_VENV) $(PUBLISHED_VENV) $(MTEB_VENV) $(JOBS_VENV) $(VLLM_VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -110,4 +114,13 @@ $(JOBS_VENV)/.ready: pyproject.toml tests/jobs/requirements.txt
 	$(PYTHON) -m venv $(JOBS_VENV)
 	$(JOBS_VENV)/bin/python $(PIP) -r tests/jobs/requirements.txt
 	$(JOBS_VENV)/bin/python $(PIP) -e '.[ray]'
+	@touch $@
+
+# torch first, as above. What is taken out again was built for another torch than the CPU's, and fails where it is found.
+$(VLLM_VENV)/.ready: pyproject.toml tests/vllm_engine/requirements.txt
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python $(PIP) torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(VLLM_VENV)/bin/python $(PIP) -r tests/vllm_engine/requirements.txt
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM_VENV)/bin/python $(PIP) -e .
 	@touch $@

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yesrank.cli import output as out
-from yesrank.cli.opening import find, name_model
+from yesrank.cli.opening import engine_options, find, name_model
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
+    EngineOptionsOption,
     InstructionOption,
     JsonOption,
     MaxLengthOption,
@@ -58,6 +59,7 @@ def batch(
     precision: PrecisionOption = None,
     engine: EngineOption = None,
     variant: VariantOption = None,
+    engine_option: EngineOptionsOption = None,
     instruction: InstructionOption = None,
     template: TemplateOption = None,
     max_length: MaxLengthOption = None,
@@ -122,6 +124,7 @@ def batch(
         precision=precision,
         engine=engine,
         variant=variant,
+        engine_options=engine_options(engine_option),
         instruction=instruction,
         template=template,
         max_length=max_length,

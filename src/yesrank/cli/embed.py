@@ -158,6 +158,7 @@ def _open(entry: "Entry") -> Any:
         max_length=entry.max_length,
         engine=entry.engine,
         variant=entry.variant,
+        engine_options=entry.engine_options,
         sure=entry.kind == EMBEDDING,
     )
 

@@ -1,10 +1,12 @@
 """The model that a verb is told to use: opened, and named."""
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yesrank.cli import output
 from yesrank.cli.options import EngineName, Precision
+from yesrank.errors import InputError
 
 if TYPE_CHECKING:
     from yesrank.models.reranker import Reranker
@@ -36,6 +38,22 @@ def open_reranker(entry: "Entry") -> "Reranker":
     return open_entry(entry)
 
 
+def engine_options(given: list[str] | None) -> dict[str, Any] | None:
+    """NAME=VALUE, where the value is JSON or else a string. Raises InputError."""
+    found = {}
+    for each in given or []:
+        name, equals, value = each.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(
+                "engine-option", f"{each!r} is not NAME=VALUE", "write --engine-option dtype=float16"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found or None
+
+
 def overridden(
     entry: "Entry",
     *,
@@ -43,6 +61,7 @@ def overridden(
     precision: Precision | None = None,
     engine: EngineName | None = None,
     variant: str | None = None,
+    options: list[str] | None = None,
     template: str | None = None,
     max_length: int | None = None,
 ) -> "Entry":
@@ -52,6 +71,7 @@ def overridden(
         precision=precision,
         engine=engine,
         variant=variant,
+        engine_options=engine_options(options),
         template=template,
         max_length=max_length,
     )

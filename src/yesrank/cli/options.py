@@ -25,6 +25,7 @@ class EngineName(StrEnum):
 
     OPENVINO = "openvino"
     ONNX = "onnx"
+    VLLM = "vllm"
 
 
 class Weights(StrEnum):
@@ -72,6 +73,14 @@ PrecisionOption = Annotated[
 EngineOption = Annotated[
     EngineName | None,
     typer.Option("--engine", help="What runs it; else the name's own, else by what the folder holds."),
+]
+EngineOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-option",
+        metavar="NAME=VALUE",
+        help="Of vLLM, by its own name, such as tensor_parallel_size=2; may be given again.",
+    ),
 ]
 VariantOption = Annotated[
     str | None,

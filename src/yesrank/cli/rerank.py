@@ -18,6 +18,7 @@ from yesrank.cli.opening import find, name_model, open_reranker, overridden
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
+    EngineOptionsOption,
     InstructionOption,
     JsonOption,
     MaxLengthOption,
@@ -42,6 +43,7 @@ def rerank(
     precision: PrecisionOption = None,
     engine: EngineOption = None,
     variant: VariantOption = None,
+    engine_option: EngineOptionsOption = None,
     instruction: InstructionOption = None,
     template: TemplateOption = None,
     max_length: MaxLengthOption = None,
@@ -92,6 +94,7 @@ def rerank(
         precision=precision,
         engine=engine,
         variant=variant,
+        options=engine_option,
         template=template,
         max_length=max_length,
     )

@@ -9,10 +9,11 @@ import typer
 from rich.table import Table
 
 from yesrank.cli import output
-from yesrank.cli.opening import embeds
+from yesrank.cli.opening import embeds, engine_options
 from yesrank.cli.options import (
     DeviceOption,
     EngineOption,
+    EngineOptionsOption,
     FolderArgument,
     JsonOption,
     PrecisionOption,
@@ -40,6 +41,7 @@ def verify(
     precision: PrecisionOption = None,
     engine: EngineOption = None,
     variant: VariantOption = None,
+    engine_option: EngineOptionsOption = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also show the error after each layer.")] = False,
     prompts: Annotated[
         int | None,
@@ -56,13 +58,21 @@ def verify(
     from yesrank.store import resolve, source_of
     from yesrank.verify import examine, examine_embedder, judge, judge_embedder
 
-    entry = resolve(folder).overridden(device=device, precision=precision, engine=engine, variant=variant)
-    origin = source or source_of(entry)
+    entry = resolve(folder).overridden(
+        device=device,
+        precision=precision,
+        engine=engine,
+        variant=variant,
+        engine_options=engine_options(engine_option),
+    )
+    origin, converted = source or source_of(entry), entry.engine != "vllm"
     vectors = embeds(entry)
     expected: Any = (
-        judge_embedder(entry.path, origin, prompts=prompts, sure=True, progress=output.note)
+        judge_embedder(
+            entry.path, origin, prompts=prompts, sure=True, converted=converted, progress=output.note
+        )
         if vectors
-        else judge(entry.path, origin, prompts=prompts, progress=output.note)
+        else judge(entry.path, origin, prompts=prompts, converted=converted, progress=output.note)
     )
     chosen = entry.engine or engine_for(expected.model, entry.variant)
     every = chosen == "onnx" and entry.variant is None
@@ -74,6 +84,7 @@ def verify(
             precision=entry.precision,
             engine=chosen,
             variant=each,
+            engine_options=entry.engine_options,
             layers=layers,
             progress=output.note,
         )

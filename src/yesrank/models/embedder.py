@@ -1,7 +1,7 @@
 """The public embedder: the reranker's tokens and engine, with other prompts, and vectors in place of answers."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,7 +32,8 @@ class Embedder:
     model: a converted folder, or a checkpoint with engine="reference". instruction: the default task of queries; None
     for the model's own. dimensions: of the vectors, 32 to the model's; None for all. max_length: tokens of a prompt
     with its text and end token; longer texts are cut at their end, as the model card does. sure: the folder is that of
-    an embedding model, though nothing in it says so. device, precision, engine, variant: as for Reranker.
+    an embedding model, though nothing in it says so. device, precision, engine, variant,
+    engine_options: as for Reranker.
     The attributes folder, instruction, dimensions and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
@@ -49,6 +50,7 @@ class Embedder:
         max_length: int | None = None,
         engine: str | None = None,
         variant: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
         sure: bool = False,
     ) -> None:
         asked = None if instruction is None else inputs.text("instruction", instruction)
@@ -67,7 +69,12 @@ class Embedder:
             self._encoder = PromptEncoder.from_folder(path)
             self._encoder.check_control(self._recipe.before + self._recipe.after)
             self._engine = open_engine(
-                self.folder, device=device, precision=precision, engine=engine, variant=variant
+                self.folder,
+                device=device,
+                precision=precision,
+                engine=engine,
+                variant=variant,
+                options=engine_options,
             )
 
     @property

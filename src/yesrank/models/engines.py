@@ -1,5 +1,8 @@
 """Which engine runs a folder, and the engine."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from yesrank.checkpoint import Checkpoint
 from yesrank.engine.base import Engine
 from yesrank.engine.openvino import is_installed
@@ -7,11 +10,11 @@ from yesrank.engine.openvino import open_engine as open_openvino
 from yesrank.engine.reference import ReferenceEngine
 from yesrank.errors import InputError, ModelError
 from yesrank.models.embedding_folder import EmbeddingFolder
-from yesrank.models.folder import Folder
+from yesrank.models.folder import Folder, holds_checkpoint
 from yesrank.models.integrity import opened_checked, weights_files
 from yesrank.models.rounding import open_rounded
 
-ENGINES = ("openvino", "onnx", "reference")
+ENGINES = ("openvino", "onnx", "vllm", "reference")
 
 
 def engine_for(folder: Folder, variant: str | None = None) -> str:
@@ -37,8 +40,11 @@ def open_engine(
     precision: str = "auto",
     engine: str | None = None,
     variant: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Engine:
     """The engine for a folder; the options are as for Reranker. Raises InputError, ModelError or EngineError.
+
+    options: of vLLM, by its own names.
 
     Its files are compared with the hashes that are known of them (see integrity): the first time as a whole.
     """
@@ -47,15 +53,31 @@ def open_engine(
         raise InputError("engine", f"{chosen!r} is not known", f"use one of: {', '.join(ENGINES)}")
     if variant is not None and chosen != "onnx":
         raise InputError("variant", "only ONNX files have variants", "leave it out, or use the engine onnx")
+    if options and chosen != "vllm":
+        raise InputError(
+            "engine_options", f"the engine {chosen} has none", "leave them out, or use the engine vllm"
+        )
     names = weights_files(folder.path, chosen, variant)
     return opened_checked(
-        folder.path, folder.manifest, names, lambda: _open(folder, chosen, device, precision, variant)
+        folder.path,
+        folder.manifest,
+        names,
+        lambda: _open(folder, chosen, device, precision, variant, options),
     )
 
 
-def _open(folder: Folder, engine: str, device: str, precision: str, variant: str | None) -> Engine:
+def _open(
+    folder: Folder,
+    engine: str,
+    device: str,
+    precision: str,
+    variant: str | None,
+    options: Mapping[str, Any] | None,
+) -> Engine:
     if engine == "reference":
         return ReferenceEngine(Checkpoint(folder.path, decoder_only=isinstance(folder, EmbeddingFolder)))
+    if engine == "vllm":
+        return _open_vllm(folder, precision, options)
     if engine == "onnx":
         return _open_onnx(folder, device, precision, variant)
     if folder.kind != "openvino":
@@ -85,6 +107,19 @@ def check_device(folder: Folder, device: str, engine: str | None, variant: str |
         from yesrank.engine import openvino
 
         openvino.check_device(device)
+
+
+def _open_vllm(folder: Folder, precision: str, options: Mapping[str, Any] | None) -> Engine:
+    if not holds_checkpoint(folder.path):
+        raise ModelError(
+            f"{folder.path} holds no checkpoint, and vLLM runs those",
+            "give the folder as it was published, or leave the engine out",
+        )
+    from yesrank.engine.vllm import VllmEngine
+
+    return VllmEngine(
+        folder.path, precision=precision, options=options, decoder_only=isinstance(folder, EmbeddingFolder)
+    )
 
 
 def _open_onnx(folder: Folder, device: str, precision: str, variant: str | None) -> Engine:

@@ -38,6 +38,7 @@ class Reranker:
     template: card, chat, onnx-card, a file or its text (docs/prompts.md). engine: openvino, onnx, or reference for the
     slow numpy engine on an unconverted checkpoint; None takes what the folder holds, OpenVINO first. variant: of ONNX
     files, such as q8 or q4; None for the best one for a CPU that is there. Naming a variant asks for onnx.
+    engine vllm runs a checkpoint as it was published; engine_options are vLLM's own, by name (docs/vllm.md).
     The attributes folder, template and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
@@ -54,6 +55,7 @@ class Reranker:
         template: str | Path | None = None,
         engine: str | None = None,
         variant: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         asked = None if instruction is None else inputs.text("instruction", instruction)
         path = model_path(model)
@@ -67,7 +69,12 @@ class Reranker:
             if is_own(self.template):
                 self._encoder.check_template(self.template)
             self._engine = open_engine(
-                self.folder, device=device, precision=precision, engine=engine, variant=variant
+                self.folder,
+                device=device,
+                precision=precision,
+                engine=engine,
+                variant=variant,
+                options=engine_options,
             )
             self._rows = head_rows(self.folder, self._engine)
         self._background = Background()

@@ -1,7 +1,9 @@
 """`yesrank.Embedder`: the embedder of the room below, opened by a name as well as by a folder."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from yesrank.errors import InputError
 from yesrank.kinds import EMBEDDING
@@ -16,7 +18,7 @@ class Embedder(embedder.Embedder):
     model: a model folder, or a name or alias that `yesrank pull` or `add` has stored; there is no built-in one.
     instruction: the default task of queries. dimensions: of the vectors, 32 to the model's; None for all. max_length:
     tokens of a prompt with its text and end token; longer texts are cut at their end. device, precision, engine,
-    variant: as for Reranker. sure: the folder is that of an embedding model, though nothing in it says so.
+    variant, engine_options: as for Reranker. sure: the folder is that of an embedding model, though nothing in it says so.
     What is None is as stored with the name, else CPU and auto, and the folder's own.
     The attributes folder, instruction, dimensions and max_length say what is in use.
 
@@ -34,6 +36,7 @@ class Embedder(embedder.Embedder):
         max_length: int | None = None,
         engine: str | None = None,
         variant: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
         sure: bool = False,
     ) -> None:
         if model is None:
@@ -47,8 +50,8 @@ class Embedder(embedder.Embedder):
             device=device, precision=precision, instruction=instruction, max_length=max_length
         )
         if engine in (None, *ENGINES):  # no name is stored with the engine reference
-            entry = entry.overridden(engine=engine, variant=variant)
-            engine, variant = entry.engine, entry.variant
+            entry = entry.overridden(engine=engine, variant=variant, engine_options=engine_options)
+            engine, variant, engine_options = entry.engine, entry.variant, entry.engine_options
         super().__init__(
             entry.path,
             device=entry.device,
@@ -58,6 +61,7 @@ class Embedder(embedder.Embedder):
             max_length=entry.max_length,
             engine=engine,
             variant=variant,
+            engine_options=engine_options,
             sure=sure or entry.kind == EMBEDDING,
         )
 

@@ -15,7 +15,7 @@ from yesrank.templates import template_of
 BUILTIN = "builtin"
 """The name of the model that comes with the package. A store gives it to no other."""
 
-ENGINES = ("openvino", "onnx")
+ENGINES = ("openvino", "onnx", "vllm")
 """Those that a name may be run with."""
 
 SHAPES = ("cohere", "jina", "infinity", "voyage", "openarc", "openrouter", "sglang")
@@ -34,6 +34,7 @@ class Entry:
 
     path: the folder, absolute. source: the Hugging Face id or folder that it was made from; revision: its commit.
     engine, variant, device, precision, instruction, template, max_length: as for Reranker; None means the folder's own.
+    engine_options: of vLLM, likewise.
     A template that is none of the known ones is kept as its text.
     shape: in which of SHAPES a server answers a body that could be of several services; None for the server's.
     kind: "embedding" of one that embeds, None of one that ranks.
@@ -48,6 +49,7 @@ class Entry:
     precision: str = "auto"
     engine: str | None = None
     variant: str | None = None
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
     instruction: str | None = None
     template: str | None = None
     max_length: int | None = None
@@ -90,6 +92,7 @@ class Entry:
         precision: str | None = None,
         engine: str | None = None,
         variant: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
         instruction: str | None = None,
         template: str | None = None,
         max_length: int | None = None,
@@ -98,12 +101,17 @@ class Entry:
 
         Its own engine and variant belong together: where one of them is asked for, the other is not kept.
         """
-        own = self if engine is None and variant is None else replace(self, engine=None, variant=None)
+        own = (
+            self
+            if engine is None and variant is None
+            else replace(self, engine=None, variant=None, engine_options={})
+        )
         asked = {
             "device": device,
             "precision": precision,
             "engine": engine,
             "variant": variant,
+            "engine_options": engine_options,
             "instruction": instruction,
             "template": template,
             "max_length": max_length,
@@ -114,7 +122,7 @@ class Entry:
         """The TOML table, without the name and without what is not set."""
         found = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "name"}
         found["path"], found["aliases"] = str(self.path), [*self.aliases]
-        return {key: value for key, value in found.items() if value not in (None, [])}
+        return {key: value for key, value in found.items() if value not in (None, [], {})}
 
 
 def builtin_entry() -> Entry:
@@ -136,6 +144,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(("path", "source", "revision", "device", "precision"), (str, "a string")),
     **dict.fromkeys(("engine", "variant", "instruction", "template", "shape", "kind"), (str, "a string")),
     "max_length": (int, "a whole number"),
+    "engine_options": (dict, "a table"),
     "aliases": (list, "a list of strings"),
     **dict.fromkeys(("added", "tuned"), (date, "a date such as 2026-01-31")),
 }

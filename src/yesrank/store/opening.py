@@ -18,6 +18,7 @@ def open_entry(entry: Entry) -> "Reranker":
         precision=entry.precision,
         engine=entry.engine,
         variant=entry.variant,
+        engine_options=entry.engine_options,
         instruction=entry.instruction,
         template=entry.template,
         max_length=entry.max_length,

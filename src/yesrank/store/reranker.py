@@ -1,7 +1,9 @@
 """`yesrank.Reranker`: the reranker of the room below, opened by a name as well as by a folder."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from yesrank.models import reranker
 from yesrank.store.entry import ENGINES, builtin_entry
@@ -19,7 +21,8 @@ class Reranker(reranker.Reranker):
     longer documents are cut, never the query. template: card, chat, onnx-card, a file or its text (docs/prompts.md).
     engine: openvino, onnx, or reference for the slow numpy engine on an unconverted checkpoint; None takes what the
     folder holds, OpenVINO first. variant: of ONNX files, such as q8 or q4; None for the best one for a CPU that is
-    there. Naming a variant asks for onnx.
+    there. Naming a variant asks for onnx. engine vllm runs a checkpoint as it was published; engine_options are vLLM's
+    own, by name (docs/vllm.md).
     What is None is as stored with the name, else CPU and auto, and the folder's own.
     The attributes folder, template and max_length say what is in use.
 
@@ -37,9 +40,10 @@ class Reranker(reranker.Reranker):
         template: str | Path | None = None,
         engine: str | None = None,
         variant: str | None = None,
+        engine_options: Mapping[str, Any] | None = None,
     ) -> None:
         found = builtin_entry() if model is None else resolve(model, note=_warn)
-        asked = {
+        asked: dict[str, Any] = {
             "device": device,
             "precision": precision,
             "instruction": instruction,
@@ -48,8 +52,8 @@ class Reranker(reranker.Reranker):
         entry = found.overridden(**asked, max_length=max_length)
         # no name is stored with the engine reference, which has no variants
         if engine in (None, *ENGINES):
-            entry = entry.overridden(engine=engine, variant=variant)
-            engine, variant = entry.engine, entry.variant
+            entry = entry.overridden(engine=engine, variant=variant, engine_options=engine_options)
+            engine, variant, engine_options = entry.engine, entry.variant, entry.engine_options
         super().__init__(
             entry.path,
             device=entry.device,
@@ -59,6 +63,7 @@ class Reranker(reranker.Reranker):
             template=entry.template,
             engine=engine,
             variant=variant,
+            engine_options=engine_options,
         )
 
 

@@ -6,10 +6,11 @@ the bound on hidden states (compare.py) bounds vectors, too.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,11 +88,14 @@ def judge_embedder(
     *,
     prompts: int | None = None,
     sure: bool = False,
+    converted: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> ExpectedVectors:
     """The reference engine alone, whose results serve every variant of a folder. As verify.judge."""
     model = open_embedding_model(folder, sure=sure)
-    if model.kind == "checkpoint":
+    if model.kind == "checkpoint" and not converted:
+        source = source or folder
+    elif model.kind == "checkpoint":
         raise ModelError(
             f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
         )
@@ -115,6 +119,7 @@ def examine_embedder(
     precision: str = "auto",
     engine: str | None = None,
     variant: str | None = None,
+    engine_options: Mapping[str, Any] | None = None,
     layers: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> EmbeddingReport:
@@ -127,7 +132,9 @@ def examine_embedder(
         )
     if progress is not None:
         progress(f"converted folder{f', variant {variant}' if variant else ''}: the same texts")
-    running = open_engine(model, device=device, precision=precision, engine=chosen, variant=variant)
+    running = open_engine(
+        model, device=device, precision=precision, engine=chosen, variant=variant, options=engine_options
+    )
     try:
         started = time.perf_counter()
         hidden = running.encode(batch)

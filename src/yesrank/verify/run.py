@@ -1,10 +1,10 @@
 """The verification itself: both engines over the same prompts, and the report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,6 +98,7 @@ def verify(
     precision: str = "auto",
     engine: str | None = None,
     variant: str | None = None,
+    engine_options: Mapping[str, Any] | None = None,
     layers: bool = False,
     prompts: int | None = None,
     progress: Callable[[str], None] | None = None,
@@ -108,13 +109,14 @@ def verify(
     prompts: how many, None for the whole set. progress is told each step. Raises ModelError where folder or source
     cannot be used; a folder outside its tolerance is no exception here but a Report that has not passed.
     """
-    expected = judge(folder, source, prompts=prompts, progress=progress)
+    expected = judge(folder, source, prompts=prompts, progress=progress, converted=engine != "vllm")
     return examine(
         expected,
         device=device,
         precision=precision,
         engine=engine,
         variant=variant,
+        engine_options=engine_options,
         layers=layers,
         progress=progress,
     )
@@ -126,10 +128,16 @@ def judge(
     *,
     prompts: int | None = None,
     progress: Callable[[str], None] | None = None,
+    converted: bool = True,
 ) -> Expected:
-    """The first half of `verify`: the reference engine alone, whose results serve every variant of a folder."""
+    """The first half of `verify`: the reference engine alone, whose results serve every variant of a folder.
+
+    converted: False for an engine that runs the checkpoint itself, which is then its own source.
+    """
     model = open_model(folder)
-    if model.kind == "checkpoint":
+    if model.kind == "checkpoint" and not converted:
+        source = source or folder
+    elif model.kind == "checkpoint":
         raise ModelError(
             f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
         )
@@ -151,6 +159,7 @@ def examine(
     precision: str = "auto",
     engine: str | None = None,
     variant: str | None = None,
+    engine_options: Mapping[str, Any] | None = None,
     layers: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
@@ -162,8 +171,11 @@ def examine(
         raise InputError(
             "layers", "errors by layer are known for OpenVINO folders only", "leave --layers out"
         )
-    say(f"converted folder{f', variant {variant}' if variant else ''}: the same prompts")
-    running = open_engine(model, device=device, precision=precision, engine=chosen, variant=variant)
+    what = "vLLM" if chosen == "vllm" else "converted folder"
+    say(f"{what}{f', variant {variant}' if variant else ''}: the same prompts")
+    running = open_engine(
+        model, device=device, precision=precision, engine=chosen, variant=variant, options=engine_options
+    )
     try:
         found, seconds = _run(running, batch, lambda: head_rows(model, running))
         info = running.info
@@ -201,6 +213,9 @@ def weights_of(model: Folder, info: EngineInfo) -> str:
     """How the weights are stored: by the ONNX variant, or the manifest; int8 in an IR published without one."""
     if info.engine == "onnx":
         return VARIANT_KINDS[info.precision][0]
+    if info.engine == "vllm":
+        arithmetic, _, quantised = info.precision.partition(", ")
+        return arithmetic if not quantised else "int8" if "8" in quantised else "int4"
     return model.manifest.weights if model.manifest is not None else "int8"
 
 
@@ -208,6 +223,8 @@ def arithmetic_of(info: EngineInfo) -> str:
     """The key of ARITHMETIC_ERROR for what an engine says that it runs."""
     if info.engine == "onnx":
         return VARIANT_KINDS[info.precision][1]
+    if info.engine == "vllm":
+        return info.precision.partition(", ")[0]
     # "int8" names the weights: they are unpacked to bf16
     return {"f32": "f32", "w8a8": "int8-rows"}.get(info.precision, "bf16")
 
