@@ -40,8 +40,8 @@ Options = Mapping[str, Any]
 class VllmEngine:
     """An Engine (see engine/base.py) over vllm.LLM. What is batched together may move each other's last digits.
 
-    decoder_only: as of Checkpoint. options: passed through by name. precision: auto (bf16), f32 or bf16; others by the option dtype.
-    Raises MissingExtra, InputError for options that cannot be, EngineError where vLLM does not start.
+    decoder_only: as of Checkpoint. precision: auto (bf16), f32 or bf16; others by the option dtype. options: passed
+    through by name. Raises MissingExtra, InputError for options that cannot be, EngineError where vLLM does not start.
     """
 
     def __init__(

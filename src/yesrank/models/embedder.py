@@ -32,8 +32,8 @@ class Embedder:
     model: a converted folder, or a checkpoint with engine="reference". instruction: the default task of queries; None
     for the model's own. dimensions: of the vectors, 32 to the model's; None for all. max_length: tokens of a prompt
     with its text and end token; longer texts are cut at their end, as the model card does. sure: the folder is that of
-    an embedding model, though nothing in it says so. device, precision, engine, variant,
-    engine_options: as for Reranker.
+    an embedding model, though nothing in it says so. device, precision, engine, variant, engine_options: as for
+    Reranker.
     The attributes folder, instruction, dimensions and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.

@@ -18,8 +18,8 @@ class Embedder(embedder.Embedder):
     model: a model folder, or a name or alias that `yesrank pull` or `add` has stored; there is no built-in one.
     instruction: the default task of queries. dimensions: of the vectors, 32 to the model's; None for all. max_length:
     tokens of a prompt with its text and end token; longer texts are cut at their end. device, precision, engine,
-    variant, engine_options: as for Reranker. sure: the folder is that of an embedding model, though nothing in it says so.
-    What is None is as stored with the name, else CPU and auto, and the folder's own.
+    variant, engine_options: as for Reranker. sure: the folder is that of an embedding model, though nothing in it says
+    so. What is None is as stored with the name, else CPU and auto, and the folder's own.
     The attributes folder, instruction, dimensions and max_length say what is in use.
 
     Raises ModelError, InputError or EngineError, each with the next step to take.
