@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("models",),
     ("verify", "store"),
     ("evaluate", "smooth", "search"),
-    ("bench", "serve", "integrations", "jobs"),
+    ("bench", "serve", "integrations", "jobs", "mcp"),
     ("cli",),
     ("__main__",),
 )

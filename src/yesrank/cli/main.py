@@ -21,6 +21,7 @@ from yesrank.cli.eval import eval as evaluate
 from yesrank.cli.index import index
 from yesrank.cli.inspect import inspect
 from yesrank.cli.list import list as list_names
+from yesrank.cli.mcp import mcp
 from yesrank.cli.pull import pull
 from yesrank.cli.remove import remove
 from yesrank.cli.rerank import rerank
@@ -73,6 +74,7 @@ VERBS = (
     default,
     remove,
     serve,
+    mcp,
 )
 for verb in VERBS:
     app.command(verb.__name__, cls=Verb, context_settings=HELP)(with_quiet(verb))
