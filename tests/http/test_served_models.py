@@ -10,6 +10,7 @@ from yesrank.cli.main import app
 from yesrank.errors import InputError, ModelError, YesrankError
 from yesrank.models.folder import builtin_checkpoint, builtin_folder
 from yesrank.serve.models.entries import entries
+from yesrank.serve.models.handle import ModelSpec, RerankerOpener
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, Store
 
@@ -67,3 +68,17 @@ def test_a_device_that_is_missing_is_no_reason_to_end(no_store: Path) -> None:
 def test_two_of_one_name_are_refused(no_store: Path) -> None:
     with pytest.raises(InputError, match="twice"):
         entries(Settings(names=("builtin", "builtin")))
+
+
+def test_a_folder_that_has_lost_its_manifest_is_not_loaded_again(tmp_path: Path) -> None:
+    """Nothing says any more what its files should be: they may be of another model, or damaged."""
+    folder = Path(shutil.copytree(builtin_folder(), tmp_path / "model"))
+    opened, spec = RerankerOpener(), ModelSpec("m", path=folder)
+    opened(spec).close()
+    opened(spec).close()
+    (folder / "yesrank.json").rename(folder / "kept")
+    with pytest.raises(ModelError, match=r"yesrank.json is gone"):
+        opened(spec)
+    RerankerOpener()(spec).close()  # another server never knew of one
+    (folder / "kept").rename(folder / "yesrank.json")
+    opened(spec).close()

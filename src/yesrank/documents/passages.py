@@ -21,12 +21,14 @@ class Passage:
 class Options:
     """format: one of FORMATS, whatever name and content say. field: the member or column that holds the text, or the
     number of a column, counted from 1, where the first row holds no names. split: one of SPLITS, of plain text and
-    Markdown; None for lines of text and whole Markdown files.
+    Markdown; None for lines of text and whole Markdown files. most: documents that a source may hold; set for sources
+    of strangers, whose reading then takes memory in proportion to them and to the source's size.
     """
 
     format: str | None = None
     field: str | None = None
     split: str | None = None
+    most: int | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError, which names the field."""

@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from yesrank.documents.bounds import within
 from yesrank.documents.content import text_of
 from yesrank.documents.passages import Options, Part
 from yesrank.documents.tables import read_table, seems_table
@@ -28,8 +29,8 @@ def read_source(data: bytes, name: str, options: Options | None = None) -> Part:
     kind = options.format or BY_ENDING.get(PurePath(name).suffix.lower())
     notes: tuple[str, ...] = ()
     if kind is None:
-        kind, notes = _by_content(text, name)
-    elif kind == "text" and options.format is None and _all_records(text):
+        kind, notes = _by_content(text, name, options)
+    elif kind == "text" and options.format is None and _all_records(text, name, options):
         notes = (f"{name}: every line is a JSON object, and is ranked as it stands; else: --format jsonl",)
     part = _read(text, name, kind, options)
     return Part(part.passages, part.what, (*notes, *part.notes))
@@ -43,7 +44,7 @@ def _read(text: str, name: str, kind: str, options: Options) -> Part:
     return read_text(text, name, options, markdown=kind == "markdown")
 
 
-def _by_content(text: str, name: str) -> tuple[str, tuple[str, ...]]:
+def _by_content(text: str, name: str, options: Options) -> tuple[str, tuple[str, ...]]:
     """What a text without a telling name is: JSON where it begins as JSON only does, a table by its row of names.
 
     Text may begin with a bracket or a quotation mark, too: [1] Smith et al., {name} is ..., "Yes," she said.
@@ -54,15 +55,20 @@ def _by_content(text: str, name: str) -> tuple[str, tuple[str, ...]]:
     if start[:1] == "{":
         return ("json", ()) if start[1:] in ('"', "}") else ("text", ())
     if start[:1] == '"':
-        found = [(number, is_value(line)) for number, line in lines(text)]
-        wrong = next((number for number, right in found if not right), None)
+        wrong = next(
+            (number for number, line in within(lines(text), name, options) if not is_value(line)), None
+        )
         if wrong is None:
             return "jsonl", ()
-        if found[0][1] and not seems_table(text):
+        if wrong > next(lines(text))[0] and not seems_table(text):
             return "text", (f"{name}: line {wrong} is not JSON, so that all of it is read as text",)
     return ("csv" if seems_table(text) else "text"), ()
 
 
-def _all_records(text: str) -> bool:
-    found = [line for _, line in lines(text)]
-    return bool(found) and all(line.lstrip().startswith("{") and is_value(line) for line in found)
+def _all_records(text: str, name: str, options: Options) -> bool:
+    found = False
+    for _, line in within(lines(text), name, options):
+        found = line.lstrip().startswith("{") and is_value(line)
+        if not found:
+            break
+    return found

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from yesrank.documents.bounds import check_cells, within
 from yesrank.documents.fields import IDS, TITLE, id_of, titled, usual
 from yesrank.documents.passages import Options, Part, Passage, bad
 from yesrank.documents.texts import lines
@@ -25,7 +26,7 @@ def read_table(text: str, name: str, options: Options, *, delimiter: str | None 
     """
     first, skipped = _first_line(text)
     mark = delimiter or (first[4] if skipped else _likeliest(first))
-    rows, notes = _rows(text, name, mark, skipped)
+    rows, notes = _rows(text, name, mark, skipped, options)
     if not rows:
         return Part((), _NAMES[mark])
     names = [cell.strip() for cell in rows[0][1]]
@@ -62,9 +63,12 @@ def _likeliest(line: str) -> str:
     return max(_DELIMITERS, key=outside.count)
 
 
-def _rows(text: str, name: str, mark: str, skipped: bool) -> tuple[list[Row], tuple[str, ...]]:
+def _rows(
+    text: str, name: str, mark: str, skipped: bool, options: Options
+) -> tuple[list[Row], tuple[str, ...]]:
     try:
-        return _quoted(text, mark, skipped), ()
+        found = within(_quoted(text, mark, options), name, options, more=2)
+        return list(found)[skipped:], ()
     except csv.Error as error:
         if mark != "\t":
             raise bad(
@@ -72,23 +76,22 @@ def _rows(text: str, name: str, mark: str, skipped: bool) -> tuple[list[Row], tu
                 "a cell that holds a quotation mark is quoted, and the mark doubled",
             ) from None
     # in TSV a quotation mark is text, where nobody has quoted anything
-    plain = [(number, line.split("\t")) for number, line in lines(text)]
+    plain = [(number, line.split("\t")) for number, line in within(lines(text), name, options, more=2)]
     return plain[skipped:], (f"{name}: its quotation marks are taken as text",)
 
 
-def _quoted(text: str, mark: str, skipped: bool) -> list[Row]:
+def _quoted(text: str, mark: str, options: Options) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), _LARGEST_CELL))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    found: list[Row] = []
+    whole = check_cells(io.StringIO(text, newline=""), mark, options)
+    reader = csv.reader(whole, delimiter=mark, strict=True)
     begin = 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                found.append((begin, row))
+                yield begin, row
             begin = reader.line_num + 1
     except csv.Error as error:
         raise csv.Error(str(error), begin) from None
-    return found[skipped:]
 
 
 def _column(names: Sequence[str], name: str, field: str | None) -> int | None:

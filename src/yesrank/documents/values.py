@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from yesrank.documents.bounds import check_values, within
 from yesrank.documents.fields import TEXTS, id_of, titled, usual
 from yesrank.documents.passages import Options, Part, Passage, bad
 from yesrank.documents.texts import lines
@@ -19,16 +20,19 @@ def read_json(text: str, name: str, options: Options, *, a_line: bool) -> Part:
 
     a_line: which of the two a broken text was meant to be. Raises InputError with the line.
     """
+    check_values(text, name, options)
     found = _whole(text, name)
     what = "JSON" if found is not None else "JSONL"
     if found is None and not is_value(next((line for _, line in lines(text)), "")):
-        found, what = _one_after_another(text, name), "JSON values"
+        found, what = _one_after_another(text, name, options), "JSON values"
         if found is None and not a_line:
             raise _broken(text, name)
     if found is None:
-        found, what = [*_a_line(text, name)], "JSONL"
+        found, what = [*within(_a_line(text, name), name, options)], "JSONL"
     used: dict[str, None] = {}
-    passages = tuple(_passage(value, place, options.field, used) for place, value in found)
+    passages = tuple(
+        _passage(value, place, options.field, used) for place, value in within(found, name, options)
+    )
     fields = f", field{'s' if len(used) > 1 else ''} {', '.join(used)}" if used else ", strings"
     empty = sum(not passage.text.strip() for passage in passages)
     notes = (f"{name}: {empty} of {len(passages)} documents are empty",) if empty else ()
@@ -57,18 +61,21 @@ def _whole(text: str, name: str) -> list[tuple[str, object]] | None:
     return None if "\n" not in text.strip() else [(f"{name}, entry 1", value)]
 
 
-def _one_after_another(text: str, name: str) -> list[tuple[str, object]] | None:
+def _one_after_another(text: str, name: str, options: Options) -> list[tuple[str, object]] | None:
     """Values that go over several lines, as jq prints them; None where there is something else."""
-    found: list[tuple[str, object]] = []
-    at = 0
     try:
-        while at < len(text):
-            value, end = json.JSONDecoder().raw_decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]
-            found.append((f"{name}, entry {len(found) + 1}", value))
-            at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        found = [*within(_values(text), name, options)]
     except (ValueError, RecursionError):
         return None
-    return found
+    return [(f"{name}, entry {number}", value) for number, value in enumerate(found, start=1)]
+
+
+def _values(text: str) -> Iterator[object]:
+    at = 0
+    while at < len(text):
+        value, end = json.JSONDecoder().raw_decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]
+        yield value
+        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
 
 
 def _broken(text: str, name: str) -> Exception:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from yesrank import head
 from yesrank.serve.dialects import Dialect
-from yesrank.serve.http import body
+from yesrank.serve.http import body, uploads
 from yesrank.serve.http.body import Refused
 from yesrank.serve.queue.scheduler import Answer
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
@@ -99,7 +99,13 @@ def encode(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-async def decode(raw: bytes, workers: Workers, settings: Settings) -> Any:
-    """The body as JSON. Raises InputError, Refused."""
-    values = _VALUES_A_DOCUMENT * settings.max_documents + _VALUES
-    return await workers.run(len(raw) > SLOW_CHARACTERS, lambda: body.decode(raw, values))
+async def decode(
+    raw: bytes, workers: Workers, settings: Settings, content_type: str = ""
+) -> tuple[Any, tuple[str, ...]]:
+    """The body as JSON, or the form that it is; and notes on how its files were read. Raises InputError, Refused."""
+    slow, most = len(raw) > SLOW_CHARACTERS, settings.max_documents
+    if uploads.is_form(content_type):
+        form = await workers.run(slow, lambda: uploads.read_form(raw, content_type, most))
+        return form.members, form.notes
+    values = _VALUES_A_DOCUMENT * most + _VALUES
+    return await workers.run(slow, lambda: body.decode(raw, values)), ()

@@ -177,12 +177,14 @@ class Service:
         self, record: Record, path: str, headers: Mapping[str, str], raw: bytes
     ) -> tuple[Dialect, RerankRequest]:
         with tracing.span("parse", record):
-            decoded = await answering.decode(raw, self._workers, self.settings)
+            kind = headers.get("content-type", "")
+            decoded, read = await answering.decode(raw, self._workers, self.settings, kind)
             record.dialect = dialect = recognise(path, decoded, headers, self._shape(decoded))
             record.line.dialect = dialect.name
             slow = len(raw) > answering.SLOW_CHARACTERS
             parsed = await self._workers.run(slow, lambda: dialect.parse(decoded))
             answering.check_size(parsed, self.settings)
+            parsed = replace(parsed, notes=(*read, *parsed.notes)) if read else parsed
             if parsed.model is None and (named := model_in(path)) is not None:
                 parsed = replace(parsed, model=named)
             parsed = self._with_known_model(parsed)

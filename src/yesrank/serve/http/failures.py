@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from yesrank.documents.bounds import TooMany
 from yesrank.errors import (
     DeadlineExceeded,
     Draining,
@@ -46,6 +47,7 @@ _STATUS: Mapping[type[YesrankError], int] = {
     SearchError: 503,
 }
 _KINDS: Mapping[type, Kind] = {
+    TooMany: Kind.LARGE,
     TooLong: Kind.LONG,
     EmptyInput: Kind.EMPTY,
     InputError: Kind.FIELD,
@@ -78,6 +80,8 @@ def status_of(error: YesrankError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, Refused):
         return error.status
+    if isinstance(error, TooMany):
+        return 413
     if isinstance(error, InputError):
         return 400 if error.field in ("body", "model") else 422
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from yesrank.errors import EngineError, ModelLoading, YesrankError
+from yesrank.errors import EngineError, ModelError, ModelLoading, YesrankError
+from yesrank.manifest import FILE
 from yesrank.models.folder import own_template_of
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import Template
@@ -82,18 +83,36 @@ class Scorer(Protocol):
 Opener = Callable[[ModelSpec], Scorer]
 
 
-def open_reranker(spec: ModelSpec) -> Scorer:
-    """Loads a model: seconds of work. Raises ModelError, InputError or EngineError."""
-    return Reranker(
-        spec.path,
-        device=spec.device,
-        precision=spec.precision,
-        engine=spec.engine,
-        variant=spec.variant,
-        instruction=spec.instruction,
-        max_length=spec.max_length,
-        template=spec.template,
-    )
+class RerankerOpener:
+    """Loads models: seconds of work each. Raises ModelError, InputError or EngineError.
+
+    A folder whose manifest is gone since it was last loaded is refused: nothing says any more what its files should be.
+    """
+
+    def __init__(self) -> None:
+        self._with_manifest: set[str] = set()
+
+    def __call__(self, spec: ModelSpec) -> Scorer:
+        """The loaded model."""
+        reranker = Reranker(
+            spec.path,
+            device=spec.device,
+            precision=spec.precision,
+            engine=spec.engine,
+            variant=spec.variant,
+            instruction=spec.instruction,
+            max_length=spec.max_length,
+            template=spec.template,
+        )
+        if reranker.folder.manifest is not None:
+            self._with_manifest.add(spec.name)
+        elif spec.name in self._with_manifest:
+            reranker.close()
+            raise ModelError(
+                f"{reranker.folder.path / FILE} is gone since the model was last loaded",
+                "copy the folder again; where another model is meant, start the server anew",
+            )
+        return reranker
 
 
 @dataclass(slots=True, eq=False)

@@ -6,14 +6,14 @@ import math
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.models.folder import builtin_folder
 from yesrank.serve.models.failure import folder_marks
-from yesrank.serve.models.handle import Handle, ModelSpec, Opener, open_reranker
+from yesrank.serve.models.handle import Handle, ModelSpec, Opener, RerankerOpener
 from yesrank.serve.models.keeper import Keeper, Means
 from yesrank.serve.models.memory import available_memory, needed_memory
 from yesrank.serve.models.room import Room
@@ -38,7 +38,7 @@ class PoolOptions:
     """
 
     idle_seconds: float | None = None
-    open: Opener = open_reranker
+    open: Opener = field(default_factory=RerankerOpener)
     available: Callable[[], int] = available_memory
     needed: Callable[[ModelSpec], int] = lambda spec: needed_memory(
         spec.path or builtin_folder(), spec.precision, engine=spec.engine, variant=spec.variant
