@@ -1,7 +1,7 @@
 """GGUF files as llama.cpp's converter writes them: the same keys, names and types, through the package `gguf`."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,32 @@ def _name(name: str) -> str:
 
 
 def _add(writer: gguf.GGUFWriter, name: str, tensor: np.ndarray, kind: str) -> None:
-    """Norms stay in float32, as llama.cpp keeps them."""
-    if tensor.ndim == 1 or kind == "F32":
+    """Norms stay in float32, as llama.cpp keeps them, and of the types that are drawn at random all but two kinds."""
+    if kind in _FACTORS and any(part in name for part in ("ffn_down", "attn_v")):
+        writer.add_tensor(name, _drawn(tensor.shape, kind), raw_dtype=Kind[kind])
+    elif tensor.ndim == 1 or kind == "F32" or kind in _FACTORS:
         writer.add_tensor(name, tensor)
     elif kind == "F16":
         writer.add_tensor(name, tensor.astype(np.float16))
     else:
         writer.add_tensor(name, gguf.quants.quantize(tensor, Kind[kind]), raw_dtype=Kind[kind])
+
+
+_FACTORS = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "IQ4_XS": (0,)}
+"""Where a block of a type that the package cannot write has its float16 factors."""
+
+
+def _drawn(shape: Sequence[int], kind: str) -> np.ndarray:
+    """Random blocks: whatever they mean, both programs have to mean the same. The numbers have deviation 0.04."""
+    weights, size = gguf.constants.GGML_QUANT_SIZES[Kind[kind]]
+    random = np.random.default_rng(list(kind.encode()))
+    rows = random.integers(0, 256, (shape[0], shape[1] // weights, size), np.uint8)
+    factor = 1.0
+    for _ in range(2):
+        for place in _FACTORS[kind]:
+            rows[..., place : place + 2] = np.frombuffer(np.float16(factor).tobytes(), np.uint8)
+        factor = 0.04 / float(gguf.quants.dequantize(rows.reshape(shape[0], -1), Kind[kind]).std())
+    return rows.reshape(shape[0], -1)
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, content: Mapping[str, Any], size: int) -> Mapping[str, int]:

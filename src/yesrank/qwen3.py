@@ -107,6 +107,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())  # UTF-8, or UTF-16 as some shells save it
     except FileNotFoundError:
+        if (folder / GENAI).is_file():
+            return _of_genai(folder / GENAI)
         raise CheckpointError(
             f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint"
         ) from None
@@ -117,6 +119,35 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is not a JSON object", "download config.json again")
     return config
+
+
+GENAI = "genai_config.json"
+"""What onnxruntime-genai's builder writes in the place of a config.json."""
+
+
+def _of_genai(path: Path) -> dict[str, Any]:
+    """As much of a config.json as onnxruntime-genai keeps, with 0 for what only the graph knows."""
+    try:
+        model = json.loads(path.read_bytes())["model"]
+        decoder = model["decoder"]
+        kept = {
+            "model_type": model["type"],
+            "vocab_size": model["vocab_size"],
+            "max_position_embeddings": model["context_length"],
+            "head_dim": decoder["head_size"],
+            **{
+                name: decoder[name]
+                for name in (
+                    "hidden_size",
+                    "num_attention_heads",
+                    "num_key_value_heads",
+                    "num_hidden_layers",
+                )
+            },
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error!r}", "build the model again") from error
+    return {**kept, "intermediate_size": 0, "rms_norm_eps": 0.0, "rope_theta": 0.0}
 
 
 def layer_tensors(config: Qwen3Config) -> dict[str, tuple[int, ...]]:

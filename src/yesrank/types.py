@@ -137,7 +137,8 @@ class EngineInfo:
     """What an engine runs, as shown by `doctor`, `inspect` and `bench`.
 
     engine: reference, openvino-paged or openvino-stateful. precision: the arithmetic and weights that are
-    really in use. weights_bytes: size of the weights in memory. note: anything a user should know.
+    really in use. weights_bytes: size of the weights in memory. note: anything a user should know. variant: of ONNX
+    files, which file it is. labels: how many answers a graph's own head has, where that is not a vocabulary.
     """
 
     engine: str
@@ -147,6 +148,8 @@ class EngineInfo:
     layers: int
     weights_bytes: int
     note: str = ""
+    variant: str = ""
+    labels: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

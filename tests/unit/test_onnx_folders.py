@@ -134,13 +134,15 @@ def test_a_variant_may_be_absent(converted, tmp_path: Path) -> None:
         Reranker(folder, variant="q4")
 
 
-def test_two_answers_are_not_a_vocabulary(converted, tmp_path: Path) -> None:
+def test_a_graph_with_two_logits_has_their_rows(converted, tmp_path: Path) -> None:
+    """Without the manifest, which misses head.safetensors, they are read from the graph: no, then yes."""
     folder = copy(converted["yesno"], tmp_path, without="head.safetensors")
     with pytest.raises(ModelError, match=r"head\.safetensors"):
         Reranker(folder)
     (folder / "yesrank.json").unlink()
-    with pytest.raises(ModelError, match=r"lacks head\.safetensors"):
-        Reranker(folder)
+    assert np.allclose(
+        logits(Reranker(folder, variant="fp32")), logits(Reranker(converted["yesno"], variant="fp32"))
+    )
 
 
 def test_verify_knows_each_variant(converted, checkpoint_folder: Path) -> None:

@@ -105,7 +105,7 @@ def verify(
 
 def _subject(report: "Report | EmbeddingReport") -> str:
     is_onnx = report.engine.engine == "onnx"
-    return f"{report.folder}, variant {report.engine.precision}" if is_onnx else str(report.folder)
+    return f"{report.folder}, variant {report.engine.variant}" if is_onnx else str(report.folder)
 
 
 def _as_data(report: "Report | EmbeddingReport") -> dict[str, Any]:

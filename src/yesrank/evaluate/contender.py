@@ -110,7 +110,7 @@ def _package(engine: str) -> str:
 def decided_by_running(reranker: Reranker) -> dict[str, object]:
     """The same of a model that is loaded."""
     engine = reranker.info.engine.partition("-")[0]
-    variant = reranker.info.precision if engine == "onnx" else None
+    variant = reranker.info.variant if engine == "onnx" else None
     return decided_by(reranker.folder.path, engine, variant)
 
 

@@ -173,7 +173,8 @@ def head_rows(folder: ModelFolder, engine: Engine) -> FloatArray:
     """
     path = folder.path / _HEAD
     if not path.exists():
-        return engine.output_rows(folder.answers)
+        own = engine.info.labels and not folder.config.labels  # a graph with two logits: of no and yes
+        return engine.output_rows((1, 0) if own else folder.answers)
     try:
         rows: FloatArray = load(path.read_bytes())["yes_no"]  # not mapped: see held.py
     except (SafetensorError, KeyError, OSError) as error:

@@ -7,11 +7,13 @@ from fnmatch import fnmatchcase
 from yesrank import asking, embedding
 from yesrank.engine.onnx.files import data_patterns, graphs_among
 from yesrank.errors import InputError, UnsupportedModel
+from yesrank.qwen3 import GENAI
 from yesrank.tensorplaces import refuse_adapters
 
 CONFIG = "config.json"
 _SMALL = {
     CONFIG,
+    GENAI,
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -94,7 +96,8 @@ def _kinds(names: set[str]) -> list[str]:
         "openvino": names >= _OPENVINO,
         "onnx": bool(graphs_among(names)),
     }
-    return [kind for kind, found in there.items() if found and CONFIG in names]
+    kinds = [kind for kind, found in there.items() if found and CONFIG in names]
+    return kinds or (["onnx"] if there["onnx"] and GENAI in names else [])
 
 
 def _onnx(hub_id: str, graphs: Mapping[str, str], variant: str | None) -> Choice:

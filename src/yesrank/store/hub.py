@@ -87,7 +87,8 @@ def download(
     files = repository.taken(choice)
     with explaining(repository.id, revision):
         small = [file.name for file in files if not file.sha256 and says_what_it_is(file.name)]
-        folder = _snapshot(repository, [CONFIG, *small], revision)
+        stated = [file.name for file in files if file.name == CONFIG]
+        folder = _snapshot(repository, [*stated, *small], revision)
         Qwen3Config.from_folder(folder)
         if choice.kind == "checkpoint":
             scheme_of(read_config(folder))

@@ -40,8 +40,17 @@ VARIANT_KINDS = {
     "q4": ("int4", "f32"),
     "q4f16": ("int4", "f16"),
     "bnb4": ("int4", "f32"),
+    "bf16": ("bf16", "bf16"),
+    "w8": ("int8", "f32"),
+    "w8f16": ("int8", "f16"),
+    "w8a8": ("int8", "int8-rows"),
+    "w8f16a8": ("int8", "int8-rows"),
+    "w4": ("int4", "f32"),
+    "w4f16": ("int4", "f16"),
+    "w4a8": ("int4", "int8-rows"),
+    "w4f16a8": ("int4", "int8-rows"),
 }
-"""(weights, arithmetic) of each ONNX variant."""
+"""(weights, arithmetic) of each kind of ONNX graph (see engine.onnx.kinds), and of variants whose kind is not known."""
 _LAYERS = 28  # of the model that the numbers above are for
 # The residual stream grows too, so the error grows slowly: 3.1 % with 8 layers, 4.4 % with 28 (int8, random weights).
 _GROWTH = 0.3

@@ -14,6 +14,7 @@ from yesrank.errors import InputError, ModelError
 from yesrank.models.builtin import checkpoint_folder
 from yesrank.models.engines import engine_for, open_engine
 from yesrank.models.folder import Folder, ModelFolder, head_rows, open_model
+from yesrank.qwen3 import Qwen3Config
 from yesrank.tokens import PromptEncoder
 from yesrank.types import EngineInfo, FloatArray, Prompt
 from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
@@ -144,11 +145,12 @@ def judge(
     checkpoint = Checkpoint(source_for(model, source))
     cases = _cases(model, checkpoint, prompts)
     batch = [case.prompt for case in cases]
+    answers = _answers(model, checkpoint)
     reference = ReferenceEngine(checkpoint)
     if progress is not None:
         progress(f"reference engine: {len(batch)} prompts, {sum(len(prompt) for prompt in batch)} tokens")
-    outputs, seconds = _run(reference, batch, lambda: reference.output_rows(model.answers))
-    reading = read_again(checkpoint, model.answers)
+    outputs, seconds = _run(reference, batch, lambda: reference.output_rows(answers))
+    reading = read_again(checkpoint, answers)
     return Expected(model, checkpoint, tuple(cases), outputs, seconds, reading)
 
 
@@ -212,17 +214,26 @@ def examine(
 def weights_of(model: Folder, info: EngineInfo) -> str:
     """How the weights are stored: by the ONNX variant, or the manifest; int8 in an IR published without one."""
     if info.engine == "onnx":
-        return VARIANT_KINDS[info.precision][0]
+        return _onnx_kind(info)[0]
     if info.engine == "vllm":
         arithmetic, _, quantised = info.precision.partition(", ")
         return arithmetic if not quantised else "int8" if "8" in quantised else "int4"
     return model.manifest.weights if model.manifest is not None else "int8"
 
 
+def _onnx_kind(info: EngineInfo) -> tuple[str, str]:
+    """(weights, arithmetic). Raises ModelError for a kind for which no error is stated."""
+    if info.precision not in VARIANT_KINDS:
+        raise ModelError(
+            f"no error is stated for ONNX files of the kind {info.precision}", "verify another variant"
+        )
+    return VARIANT_KINDS[info.precision]
+
+
 def arithmetic_of(info: EngineInfo) -> str:
     """The key of ARITHMETIC_ERROR for what an engine says that it runs."""
     if info.engine == "onnx":
-        return VARIANT_KINDS[info.precision][1]
+        return _onnx_kind(info)[1]
     if info.engine == "vllm":
         return info.precision.partition(", ")[0]
     # "int8" names the weights: they are unpacked to bf16
@@ -266,10 +277,7 @@ def source_for(model: Folder, source: Path | None) -> Path:
 
 def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> list[Case]:
     """The prompts. Raises ModelError where the two tokenizers disagree on them, or the shapes differ."""
-    tied = (
-        checkpoint.config.tie_word_embeddings
-    )  # what its tensors say; the folder's config.json may be a plain copy
-    if replace(model.config, tie_word_embeddings=tied) != checkpoint.config:
+    if _as_stated(model.config, checkpoint.config) != checkpoint.config:
         raise ModelError(
             f"{model.path} and {checkpoint.path} are of different models (config.json differs)",
             "name the checkpoint that the folder was converted from",
@@ -286,6 +294,31 @@ def _cases(model: ModelFolder, checkpoint: Checkpoint, count: int | None) -> lis
             f"copy tokenizer.json from {checkpoint.folder} to {model.path}, or convert again",
         )
     return ours
+
+
+def _as_stated(config: Qwen3Config, source: Qwen3Config) -> Qwen3Config:
+    """A folder's configuration, with the source's own where the folder does not say, or may say something else.
+
+    Tensors decide whether embeddings are tied; the same model may end in a vocabulary or in labels; onnxruntime-genai
+    keeps a part of config.json only.
+    """
+    config = replace(config, tie_word_embeddings=source.tie_word_embeddings, labels=source.labels)
+    if config.intermediate_size:
+        return config
+    return replace(
+        config,
+        intermediate_size=source.intermediate_size,
+        rms_norm_eps=source.rms_norm_eps,
+        rope_theta=source.rope_theta,
+        yarn=source.yarn,
+    )
+
+
+def _answers(model: ModelFolder, checkpoint: Checkpoint) -> tuple[int, int]:
+    """Of the source: tokens, or labels where that is a classifier, whatever the folder is."""
+    if model.manifest is not None or bool(model.config.labels) == bool(checkpoint.config.labels):
+        return model.answers
+    return open_model(checkpoint.path).answers
 
 
 def _run(engine: "Engine", batch: Sequence[Prompt], rows: Callable[[], FloatArray]) -> tuple[Outputs, float]:

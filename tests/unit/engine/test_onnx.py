@@ -258,8 +258,8 @@ def test_the_default_variant_is_the_best_for_a_cpu(exported) -> None:
     for suffix in ("_q4", "_fp16"):
         (graph.parent / f"model{suffix}.onnx").write_bytes(graph.read_bytes())
     assert [file.variant for file in variants_of(exported)] == ["fp32", "q4", "fp16"]
-    assert open_engine(exported).info.precision == "fp32"
-    assert open_engine(exported, variant="q4").info.precision == "q4"
+    assert open_engine(exported).info.variant == "fp32"
+    assert open_engine(exported, variant="q4").info.variant == "q4"
 
 
 def test_an_absent_variant_is_named_with_those_that_are_here(exported) -> None:

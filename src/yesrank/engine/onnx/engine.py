@@ -60,6 +60,7 @@ class OnnxEngine:
         self._head: HeadRows | None = graph.head
         self._device = "cuda" if info.device.startswith(("CUDA", "TENSORRT")) else "cpu"
         self._prefixes: PrefixStates[State] = PrefixStates(PREFIX_BYTES, _bytes)
+        self._continues = bool(graph.cache)
         self._begun: _Begun | None = None
 
     def encode(self, prompts: Sequence[Prompt], progress: Progress | None = None) -> FloatArray:
@@ -94,6 +95,16 @@ class OnnxEngine:
                     self._prefixes.add(prompt.prefix, begun.state)
             return begun.done - before
 
+    def takes_a_past(self) -> bool:
+        """Tries whether several tokens can follow a past, as after a prefix; where not, none is used from now on."""
+        with self._lock:
+            try:
+                _, state = self._sequence(Ids((0,)).array, 0, None)
+                self._sequence(Ids((0, 0, 0)).array, 1, state, last=True)
+            except EngineError:
+                self._continues = False
+        return self._continues
+
     def output_rows(self, ids: Sequence[int]) -> FloatArray:
         """See Engine.output_rows."""
         if self._head is None:
@@ -110,7 +121,7 @@ class OnnxEngine:
     def _rows(self, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, FloatArray]]:
         """(prompt, hidden state) of each distinct prompt."""
         for members in groups(prompts):
-            prefix = members[0].prefix if self._graph.cache else Ids()
+            prefix = members[0].prefix if self._continues else Ids()
             state = self._after(prefix)
             for prompt in members:
                 start, before = self._taken_up(prompt) or (len(prefix), state)
@@ -168,7 +179,7 @@ class OnnxEngine:
         """Bounds the attention scores of a call, heads x slice x all tokens before its end."""
         while start < stop:
             end = stop
-            if self._graph.cache:
+            if self._continues:
                 end = min(stop, start + max(64, min(CALL_TOKENS, SCORES // (self._heads * stop))))
             yield start, end
             start = end
@@ -189,7 +200,7 @@ class OnnxEngine:
         for _, name in self._graph.cache if keep else ():
             binding.bind_output(name, self._device)
         options = ort.RunOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised, and told from there
         if shrink and self._device == "cpu":
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:

@@ -16,12 +16,19 @@ SUFFIXES: Mapping[str, str] = {
     "q4f16": "_q4f16",
     "uint8": "_uint8",
     "bnb4": "_bnb4",
+    "yesno-q8": "_yesno_quantized",
+    "yesno-int8": "_yesno_int8",
+    "yesno-fp32": "_yesno",
+    "yesno-q4": "_yesno_q4",
+    "yesno-fp16": "_yesno_fp16",
+    "yesno-q4f16": "_yesno_q4f16",
 }
 """Variant, as Transformers.js calls its dtype -> what follows `model` in the file's name. The default one first.
 
 int8, where we wrote it, scales each row's activations on its own: about as fast as q8, with half of its error or less.
 q8 comes next because float32 arithmetic is several times slower, q4 after that: it saves memory, not time. The 16-bit
-ones are for devices that compute in 16 bits; a CPU widens them at every call.
+ones are for devices that compute in 16 bits; a CPU widens them at every call. yesno: graphs with two logits, as some
+publish them beside whole ones.
 """
 
 VARIANTS = tuple(SUFFIXES)

@@ -26,8 +26,20 @@ HIDDEN, LOGITS = "hidden", "logits"
 IDS, MASK, POSITIONS, KEEP = "input_ids", "attention_mask", "position_ids", "num_logits_to_keep"
 _KNOWN = {IDS, MASK, POSITIONS, KEEP}
 _STATES = ("last_hidden_state", "token_embeddings", "sentence_embedding")
+_LABELS = 2
 # between the matrix product and the logits
-_AFTER = ("Cast", "Identity", "Mul", "Reshape", "Squeeze", "Unsqueeze")
+_AFTER = (
+    "Cast",
+    "Identity",
+    "Mul",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Gather",
+    "GatherND",
+    "GatherElements",
+    "Slice",
+)
 # between the hidden state and the matrix product, where the product takes integers
 _QUANTISING = ("DynamicQuantizeLinear", "QuantizeLinear", "Cast", "Identity", "Div", "Reshape")
 
@@ -36,8 +48,9 @@ _QUANTISING = ("DynamicQuantizeLinear", "QuantizeLinear", "Cast", "Identity", "D
 class Decoder:
     """model: gives HIDDEN, float32 [1, D], for one row of ids. base: see Skimmed. inputs: names, without the pasts.
 
-    cache: (past, present) names in the order of the layers; empty where the graph keeps none. cache_shape: of one
-    past, (KV heads, head size); half: whether pasts are float16. head: rows of the output embedding.
+    cache: (past, present) names in the order of the layers; empty where the graph keeps none. cache_shape: of one past,
+    (KV heads, head size), 0 where the graph does not say; half: whether pasts are float16. head: rows of the output
+    embedding; labels: how many these are, where they are answers and no vocabulary (0: no and yes).
     """
 
     model: onnx.ModelProto
@@ -47,6 +60,7 @@ class Decoder:
     cache_shape: tuple[int, int]
     half: bool
     head: HeadRows
+    labels: int = 0
 
     @property
     def weights_bytes(self) -> int:
@@ -76,23 +90,23 @@ def decoder(skimmed: Skimmed, shape: tuple[int, int] = (0, 0)) -> Decoder:
     cache = tuple((name, name.replace(PAST, PRESENT)) for name in pasts)
     if missing := {present for _, present in cache} - {*outputs}:
         raise UnsupportedModel(f"the graph has no output {min(missing)}", "export the model again")
-    head = _head(skimmed, outputs)
+    head, labels = _head(skimmed, outputs)
     keep_outputs(model, [HIDDEN, *(present for _, present in cache)])
     types = [inputs[name].type.tensor_type for name in pasts]
     sizes = [dimension.dim_value for dimension in types[0].shape.dim] if types else [0, 0, 0, 0]
     half = bool(types) and types[0].elem_type == TensorProto.FLOAT16
-    return Decoder(model, skimmed.base, plain, cache, (sizes[1], sizes[3]), half, head)
+    return Decoder(model, skimmed.base, plain, cache, (sizes[1], sizes[3]), half, head, labels)
 
 
-def _head(skimmed: Skimmed, outputs: Sequence[str]) -> HeadRows:
-    """Has the graph give HIDDEN; returns the reader of the output embedding's rows."""
-    if HIDDEN in outputs:
-        return _own_head
+def _head(skimmed: Skimmed, outputs: Sequence[str]) -> tuple[HeadRows, int]:
+    """Has the graph give HIDDEN; returns what cut_head returns."""
     states = next((name for name in _STATES if name in outputs), None)
-    if states is not None and LOGITS not in outputs:
+    if LOGITS not in outputs and HIDDEN in outputs:
+        return _no_head, 0
+    if LOGITS not in outputs and states is not None:
         take_last(skimmed.model.graph, states)
-        return _no_head
-    return cut_head(skimmed)
+        return _no_head, 0
+    return cut_head(skimmed, keep=HIDDEN in outputs)
 
 
 def take_last(graph: onnx.GraphProto, hidden: str) -> None:
@@ -106,18 +120,37 @@ def take_last(graph: onnx.GraphProto, hidden: str) -> None:
     graph.output.append(helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch_size", None]))
 
 
-def cut_head(skimmed: Skimmed) -> HeadRows:
-    """Replaces the logits by HIDDEN, the last token's row of what goes into the vocabulary matrix, in float32.
+def cut_head(skimmed: Skimmed, *, keep: bool = False) -> tuple[HeadRows, int]:
+    """Replaces the logits by HIDDEN, the last token's row of what goes into the head's matrix, in float32.
 
-    Returns the reader of the matrix's rows. Raises UnsupportedModel where the logits come from no such product.
+    keep: where the graph has that output already. Returns the reader of the matrix's rows, and their number where they
+    are answers: two, or one and a row of zeros. Raises UnsupportedModel where the logits come from no such product.
     """
     graph = skimmed.model.graph
     producers = {name: node for node in graph.node for name in node.output if name}
     product = _product(producers)
-    hidden = _before(producers, product.input[0])
-    take_last(graph, hidden)
     weights = Weights({each.name: each for each in graph.initializer}, producers, skimmed.base)
-    return partial(READERS[product.op_type], weights, product)
+    _refuse_bias(product)
+    read = partial(READERS[product.op_type], weights, product)
+    count = weights.columns(product)
+    if not keep:
+        take_last(graph, _before(producers, product.input[0]))
+    if count == 1:
+        return partial(_with_zeros, read), _LABELS
+    return read, _LABELS if count == _LABELS else 0
+
+
+def _with_zeros(read: HeadRows, ids: Sequence[int]) -> FloatArray:
+    """Rows of a head with one label, which stands for yes less no: no is zeros."""
+    [only] = read([0])
+    return np.stack([only if each else np.zeros_like(only) for each in ids])
+
+
+def _refuse_bias(product: onnx.NodeProto) -> None:
+    if product.op_type == "Gemm" and len(product.input) > 2 and product.input[2]:
+        raise UnsupportedModel(
+            "the graph's head adds a bias, which a Qwen3 model does not have", "export the model again"
+        )
 
 
 def keep_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
@@ -144,13 +177,6 @@ def keep_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(tensors)
-
-
-def _own_head(ids: Sequence[int]) -> FloatArray:
-    raise ModelError(
-        "this graph holds the rows of yes and no only, and the folder lacks head.safetensors",
-        "copy the whole folder again, or: yesrank convert SRC DST --format onnx",
-    )
 
 
 def _no_head(ids: Sequence[int]) -> FloatArray:

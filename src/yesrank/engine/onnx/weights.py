@@ -54,6 +54,25 @@ class Weights:
             f"the output embedding comes from a {node.op_type}, which is not known", _UNKNOWN
         )
 
+    def columns(self, product: onnx.NodeProto) -> int:
+        """How many numbers a product gives for each row: rows of the matrix, as they are read here."""
+        attributes = attributes_of(product)
+        if product.op_type == "MatMulNBits":
+            return int(str(attributes["N"]))
+        shape = self._shape(product.input[1])
+        return (
+            shape[0] if product.op_type in ("Gemm", "FusedMatMul") and attributes.get("transB") else shape[1]
+        )
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        if name in self:
+            return tuple(self.tensors[name].dims)
+        node = self.producers.get(name)
+        if node is None or node.op_type not in ("Cast", "Identity", "Transpose", "DequantizeLinear"):
+            raise UnsupportedModel("the output embedding is not a stored matrix", _UNKNOWN)
+        shape = self._shape(node.input[0])
+        return shape[::-1] if node.op_type == "Transpose" else shape
+
     def _whole_rows(self, node: onnx.NodeProto, axis: int) -> bool:
         """Whether each row has one scale, or all have the same."""
         attributes = attributes_of(node)
