@@ -182,6 +182,8 @@ def test_an_onnx_file_gives_one_logit_for_padded_batches(
         assert found[:, 0] == pytest.approx(expected, abs=bounds[variant])
     assert logits(tmp_path / "out") == pytest.approx(expected, abs=bounds[variant])
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == [qwen3.CLASSIFIER]
+    with Reranker(tmp_path / "out") as reranker:
+        assert "no keys and values" not in reranker.info.note
 
 
 def test_what_cannot_become_one_is_refused(make: Make, checkpoint_folder: Path, tmp_path: Path) -> None:

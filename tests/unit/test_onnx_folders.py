@@ -114,7 +114,7 @@ def test_what_does_not_go_together_is_refused(converted, folders, checkpoint_fol
         Reranker(folders["int8"], engine="onnx")
     with pytest.raises(ModelError, match="has not been converted"):
         Reranker(checkpoint_folder)
-    with pytest.raises(InputError, match="use one of: openvino, onnx, reference"):
+    with pytest.raises(InputError, match="use one of: openvino, onnx, vllm, reference"):
         Reranker(converted["yesno"], engine="tensorrt")
 
 

@@ -246,6 +246,7 @@ class _Builder:
 
     def _declare_presents(self) -> None:
         if self._head == "seq-cls":
+            self._graph.metadata[CACHE] = self._dtype  # so that who wants a cache knows its type
             return
         shape: list[Dimension] = [BATCH, self._config.num_key_value_heads, TOTAL, self._config.head_dim]
         for layer in range(self._config.num_hidden_layers):
