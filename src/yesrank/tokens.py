@@ -121,6 +121,19 @@ class PromptEncoder:
                     "write a letter with its accents as one character (Unicode NFC)",
                 )
 
+    def text_of(self, ids: Sequence[int], after: str = "") -> str | None:
+        """The text that is spelt with these ids, with or without the control text after it; None where there is none.
+
+        Ids of another tokenizer are some text, too, but hardly ever the way in which this one would spell it.
+        """
+        end = self._control.encode(after).ids if after else []
+        own = list(ids[: -len(end)] if end and list(ids[-len(end) :]) == end else ids)
+        if any(not 0 <= each < self._user.get_vocab_size() for each in own):
+            return None
+        tokens = [self._user.id_to_token(each) or "" for each in own]
+        text: str = (self._user.decoder or ByteLevel()).decode(tokens)
+        return text if self._user.encode(text).ids == own else None
+
     def check_control(self, text: str) -> None:
         """Raises ModelError for control text with a token that this tokenizer does not know."""
         known = {token.content for token in self._control.get_added_tokens_decoder().values()}

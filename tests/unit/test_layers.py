@@ -56,7 +56,7 @@ LAZY_OPENVINO_ROOMS = {"bench", "cli"}
 
 # the same inside the server, lowest first: no wing knows one beside or above it
 WINGS: tuple[tuple[str, ...], ...] = (
-    ("requests", "threads", "signals"),
+    ("requests", "embedrequests", "threads", "signals"),
     ("dialects",),
     ("watch",),
     ("http",),
@@ -64,7 +64,7 @@ WINGS: tuple[tuple[str, ...], ...] = (
     ("queue",),
     ("models",),
     ("answering",),
-    ("searching",),
+    ("searching", "embedding"),
     ("service",),
     ("endpoints",),
     ("app",),

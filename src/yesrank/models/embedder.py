@@ -1,7 +1,7 @@
 """The public embedder: the reranker's tokens and engine, with other prompts, and vectors in place of answers."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -222,9 +222,17 @@ class Embedder:
             )
         return vectors.stored(vectors.unit(hidden, width), output)
 
-    def keep(self, prefixes: Iterable[Ids]) -> None:
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """Names the prefixes with which later prompts begin, for callers that batch on their own: see Engine.keep."""
-        self._engine.keep({*prefixes})
+        self._engine.keep(prefixes, begun)
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """Computes some of a prompt ahead, for callers that batch on their own: see Engine.begin."""
+        return self._engine.begin(prompt, tokens)
+
+    def text_of(self, ids: Sequence[int]) -> str | None:
+        """The text of which these are the token ids, an end token or not; None for ids of another tokenizer."""
+        return self._encoder.text_of(ids, self._recipe.after)
 
     def close(self) -> None:
         """Frees the weights and caches, after what is being computed."""

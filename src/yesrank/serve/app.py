@@ -87,6 +87,7 @@ def specs(entries: Sequence[Entry]) -> tuple[ModelSpec, ...]:
             template=entry.template,
             max_length=entry.max_length,
             shape=entry.shape,
+            kind=entry.kind,
         )
         for entry in entries
     )

@@ -9,10 +9,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from yesrank.errors import Draining, ModelNotFound
-from yesrank.serve import answering, searching
+from yesrank.errors import Draining, InputError, ModelNotFound
+from yesrank.serve import answering, embedding, searching
 from yesrank.serve.answering import Workers
-from yesrank.serve.dialects import Dialect, model_in, recognise
+from yesrank.serve.dialects import Dialect, embed, model_in, recognise
 from yesrank.serve.http import body, packing, protocol
 from yesrank.serve.http.admission import Admission, Downloads, Place
 from yesrank.serve.http.middleware import local_path
@@ -110,6 +110,15 @@ class Service:
         """The same to a search in an index of files."""
         return await self._whole(request, self._search)
 
+    async def embed(self, request: Request) -> bytes:
+        """The same to a request for vectors."""
+        return await self._whole(request, self._embed)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether any model makes vectors."""
+        return self.pool.first(embeds=True) is not None
+
     async def _whole(self, request: Request, answer: Callable[..., Coroutine[Any, Any, bytes]]) -> bytes:
         settings, record = self.settings, record_of(request)
         end = time.monotonic() + settings.timeout
@@ -152,6 +161,70 @@ class Service:
         record.notes = asked.notes
         scored = await self._score(record, asked, deadline)
         return await self._render(record, dialect, parsed, scored)
+
+    async def _embed(
+        self, record: Record, path: str, headers: Mapping[str, str], raw: bytes, seconds: float
+    ) -> bytes:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        with tracing.span("parse", record):
+            decoded = await answering.decode(raw, self._workers, self.settings)
+            dialect = embed.recognise(path, decoded)
+            record.dialect, record.line.dialect = dialect.faults, dialect.name
+            parsed = await self._workers.run(
+                len(raw) > answering.SLOW_CHARACTERS, lambda: dialect.parse(decoded)
+            )
+            embedding.check_size(parsed, self.settings)
+            record.line.documents, record.notes = len(parsed.inputs), parsed.notes
+        name = self._embedder(parsed.model)
+        record.line.model = name
+        self.scheduler.check(len(parsed.inputs))
+        async with self.pool.use(name, deadline=deadline) as handle:
+            embedder = handle.embedder
+            begun = loop.time()
+            with tracing.span("tokenize", record):
+                prompts = await embedding.tokenize(embedder, parsed, self.pool.tokenizers)
+            self.metrics.tokenize_seconds.observe(loop.time() - begun)
+            with tracing.span("score", record):
+                answer = await self.scheduler.score(handle, prompts, deadline=deadline)
+            self._told(record, answer)
+            self._count(record, _Scored(name, prompts, answer))
+            with tracing.span("render", record):
+                return await self._workers.run(
+                    embedding.is_slow(parsed),
+                    lambda: embedding.render(
+                        dialect, parsed, embedder, prompts, answer.logits, record.id, name
+                    ),
+                )
+
+    def _embedder(self, name: str | None) -> str:
+        """The model that makes the vectors. Raises ModelNotFound, InputError for a reranker's name."""
+        first = self.pool.first(embeds=True)
+        try:
+            found = self.pool.find(name) if name is not None else first
+        except ModelNotFound:
+            if self.settings.unknown_model == "refuse":
+                raise
+            found = first
+        if found is None or not found.spec.embeds:
+            raise InputError("model", embed.MESSAGE, embed.HINT)
+        return found.name
+
+    def _ranker(self, name: str | None) -> str:
+        """The model that ranks: the default one, or the first that does, where none is named.
+
+        Raises ModelNotFound, InputError for an embedding model's name.
+        """
+        found = self.pool.find(name)
+        if name is None and found.spec.embeds:
+            found = self.pool.first(embeds=False) or found
+        if found.spec.embeds:
+            raise InputError(
+                "model",
+                "is an embedding model: it makes vectors and ranks nothing",
+                "send texts to /v1/embeddings",
+            )
+        return found.name
 
     async def _search(
         self, record: Record, path: str, headers: Mapping[str, str], raw: bytes, seconds: float
@@ -213,21 +286,20 @@ class Service:
 
     async def _score(self, record: Record, parsed: RerankRequest, deadline: float) -> _Scored:
         line, loop = record.line, asyncio.get_running_loop()
-        line.model = self.pool.find(parsed.model).name
+        name = line.model = self._ranker(parsed.model)
         self.scheduler.check(
             len(parsed.documents)
         )  # each has a token at least: spares tokenising for a full queue
         async with AsyncExitStack() as stack:
             with tracing.span("model", record):
-                handle = await stack.enter_async_context(self.pool.use(parsed.model, deadline=deadline))
+                handle = await stack.enter_async_context(self.pool.use(name, deadline=deadline))
             begun = loop.time()
             with tracing.span("tokenize", record):
                 prompts = await self.pool.prompts(handle, parsed)
             self.metrics.tokenize_seconds.observe(loop.time() - begun)
             with tracing.span("score", record):
                 answer = await self.scheduler.score(handle, prompts, deadline=deadline)
-        line.ms["queue"] = round(answer.queue_seconds * 1e3, 2)
-        line.ms["infer"] = round(answer.inference_seconds * 1e3, 2)
+        self._told(record, answer)
         return _Scored(handle.name, prompts, answer)
 
     async def _render(
@@ -241,6 +313,10 @@ class Service:
             )
         self._count(record, scored)
         return made
+
+    def _told(self, record: Record, answer: Answer) -> None:
+        record.line.ms["queue"] = round(answer.queue_seconds * 1e3, 2)
+        record.line.ms["infer"] = round(answer.inference_seconds * 1e3, 2)
 
     def _count(self, record: Record, scored: _Scored) -> None:
         prompts, line = scored.prompts, record.line

@@ -78,6 +78,16 @@ def check(fields: Fields, own: Iterable[str], *, scores: bool = True) -> tuple[s
     return _told(unknown)
 
 
+def check_embedding(fields: Fields, read: Iterable[str], without: Iterable[str]) -> tuple[str, ...]:
+    """The same of a request for vectors. read: names that are read; without: those that change nothing."""
+    known = dict.fromkeys((*read, *without))
+    unknown = [name for name in fields if name not in known]
+    for name in unknown:
+        if near := _nearest(name, known):
+            raise InputError(name, "is not known", f"write {near}, if that is meant, or leave it out")
+    return _told(unknown)
+
+
 def _asks_for_nothing(value: object) -> bool:
     return value in ([], {}) or any(value is each or value == each for each in _NOTHING)
 

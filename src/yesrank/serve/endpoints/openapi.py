@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from yesrank.serve.endpoints.embedschemas import EMBED_SCHEMAS
+from yesrank.serve.endpoints.embedschemas import embed as embed_schemas
 from yesrank.serve.endpoints.schemas import SCHEMAS, ref
 from yesrank.serve.http.auth import OPEN_PATHS
 from yesrank.serve.http.page import is_public
@@ -130,10 +132,15 @@ def search() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": media}, "responses": {"200": good, **errors()}}
 
 
-def embed() -> dict[str, Any]:
-    """Of the embedding routes, which only refuse."""
-    media = {"application/json": {"schema": {"type": "object"}, "example": {"input": "text"}}}
-    return {"requestBody": {"required": True, "content": media}, "responses": errors()}
+def embed(path: str) -> dict[str, Any]:
+    """Of a route of embeddings. Its example runs where a model embeds."""
+    request, answer, example = embed_schemas(path)
+    media = {"application/json": {"schema": request, "example": example}}
+    good = {
+        "description": "Vectors, in the order of the texts",
+        "content": {"application/json": {"schema": answer}},
+    }
+    return {"requestBody": {"required": True, "content": media}, "responses": {"200": good, **errors()}}
 
 
 def errors(*only: str) -> dict[int | str, dict[str, Any]]:
@@ -157,7 +164,7 @@ def document(app: FastAPI, *, keys: bool) -> dict[str, Any]:
         routes=app.routes,
         servers=app.servers,
     )
-    found["components"] = {"schemas": dict(SCHEMAS)}
+    found["components"] = {"schemas": {**SCHEMAS, **EMBED_SCHEMAS}}
     for path, operations in found["paths"].items():
         for operation in operations.values():
             responses = operation["responses"]

@@ -26,16 +26,24 @@ def model(service: Service, name: str) -> dict[str, Any]:
     return _model(service, next(status for status in service.pool.states() if status.name == wanted))
 
 
-def info(service: Service) -> dict[str, Any]:
-    """TEI's /info of the default model, and which limits hold for a client."""
-    settings, status = service.settings, service.pool.states()[0]
+_RERANKS = {"reranker": {"id2label": {"0": "yes"}, "label2id": {"yes": 0}}}
+_EMBEDS = {"embedding": {"pooling": "last_token"}}
+
+
+def info(service: Service, name: str | None = None) -> dict[str, Any]:
+    """TEI's /info of a model, the default one where none is named, and which limits hold for a client.
+
+    Raises ModelNotFound.
+    """
+    settings, spec = service.settings, service.pool.find(name).spec
+    status = next(each for each in service.pool.states() if each.name == spec.name)
     return {
         "model_id": status.name,
         "model_sha": None,
         "model_dtype": status.info.precision if status.info else None,
-        "model_type": {"reranker": {"id2label": {"0": "yes"}, "label2id": {"yes": 0}}},
+        "model_type": _EMBEDS if spec.embeds else _RERANKS,
         "max_concurrent_requests": settings.max_queue_requests,
-        "max_input_length": _max_length(service.pool.find().spec),
+        "max_input_length": _max_length(spec),
         "max_batch_tokens": settings.max_queue_tokens,
         "max_client_batch_size": settings.max_documents,
         "payload_limit": settings.max_body_bytes,
@@ -46,6 +54,7 @@ def info(service: Service) -> dict[str, Any]:
 
 
 def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
+    embeds = service.pool.find(status.name).spec.embeds
     found: dict[str, Any] = {
         "id": status.name,
         "object": "model",
@@ -53,9 +62,9 @@ def _model(service: Service, status: ModelStatus) -> dict[str, Any]:
         "owned_by": "yesrank",
         "aliases": list(status.aliases),
         "state": str(status.state),
-        "task": "rerank",
-        "model_type": "rerank",  # this and the next two are Xinference's
-        "model_ability": ["rerank"],
+        "task": "embed" if embeds else "rerank",
+        "model_type": "embedding" if embeds else "rerank",  # this and the next two are Xinference's
+        "model_ability": ["embed" if embeds else "rerank"],
         "model_name": status.name,
     }
     if status.reason:

@@ -15,7 +15,7 @@ from yesrank.serve.http.middleware import local_path
 from yesrank.serve.service import Service
 from yesrank.serve.watch import metrics
 from yesrank.serve.watch.logs import Line
-from yesrank.serve.watch.record import record_of
+from yesrank.serve.watch.record import Record, record_of
 
 RERANK = (
     "/rerank", "/v1/rerank", "/v2/rerank", "/v3/rerank", "/reranking", "/v1/reranking", "/reranks", "/v1/reranks",
@@ -35,7 +35,8 @@ SHAPES: Mapping[str, openapi.Shape] = {
 SEARCH = "/v1/search"
 NOTE = "X-Yesrank-Note"
 """What was read otherwise than it was sent, or not at all."""
-EMBED = ("/embed", "/embeddings", "/v1/embeddings")
+EMBED = ("/v1/embeddings", "/embeddings", "/embed", "/v1/embed", "/v2/embed")
+EMBED_UNLISTED = ("/embed_all",)
 
 
 def router() -> APIRouter:
@@ -46,13 +47,15 @@ def router() -> APIRouter:
         _post(found, path, rerank, summary, openapi.of(shape))
     _post(found, SEARCH, search, "Search an index of files", openapi.search())
     for path in EMBED:
-        _post(found, path, embed, "Refused: the model is a reranker", openapi.embed())
+        _post(found, path, embed, "Vectors of texts", openapi.embed(path))
+    for path in EMBED_UNLISTED:
+        _post(found, path, embed, "Refused, with a reason", None)
     for last in dialects.LAST_PARTS:
         for path in (f"/{last}", f"/{{before:path}}/{last}"):
             _post(found, path, rerank, "Rank documents", None)
     for path in ("/inference/{model:path}", "/{before:path}/inference/{model:path}"):
         _post(found, path, rerank, "Rank documents, the path names the model", None)
-    for path in ("/{before:path}/embeddings", "/{before:path}/embed"):
+    for path in ("/{before:path}/embeddings", "/{before:path}/embed", "/{before:path}/embed_all"):
         _post(found, path, embed, "As without what stands before", None)
     _add_models(found)
     _add_state(found)
@@ -136,13 +139,17 @@ def _service(request: Request) -> Service:
     return found
 
 
+def _told(record: Record) -> dict[str, str]:
+    """Headers: usage, and notes where there are any."""
+    return {**_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
+
+
 async def rerank(request: Request) -> Response:
     """Scores documents for a query; the shape of the body decides the shape of the answer."""
     service, record = _service(request), record_of(request)
     made = await service.rerank(request)
     made, packed = await service.pack(made, request.headers.get("accept-encoding", ""))
-    headers = {**packed, **_usage(record.line), **({NOTE: "; ".join(record.notes)} if record.notes else {})}
-    return Response(made, media_type="application/json", headers=headers)
+    return Response(made, media_type="application/json", headers={**packed, **_told(record)})
 
 
 async def search(request: Request) -> Response:
@@ -157,11 +164,16 @@ async def search(request: Request) -> Response:
 
 
 async def embed(request: Request) -> Response:
-    """There are no embeddings here, and the answer says so."""
-    record = record_of(request)
-    record.line.dialect, record.line.error = record.dialect.name, "InputError"
-    status, found = dialects.refusal(local_path(request.scope), record.id)
-    return JSONResponse(found, status)
+    """Vectors of texts; where no model embeds, the answer says so."""
+    service, record = _service(request), record_of(request)
+    if not service.embeds:
+        record.line.dialect, record.line.error = record.dialect.name, "InputError"
+        status, found = dialects.refusal(local_path(request.scope), record.id)
+        return JSONResponse(found, status)
+    made, packed = await service.pack(
+        await service.embed(request), request.headers.get("accept-encoding", "")
+    )
+    return Response(made, media_type="application/json", headers={**packed, **_told(record)})
 
 
 async def list_models(request: Request) -> Response:
@@ -211,8 +223,8 @@ async def cluster_auth(request: Request) -> Response:
 
 
 async def info(request: Request) -> Response:
-    """The default model and the limits, in the words of Text Embeddings Inference."""
-    return JSONResponse(pages.info(_service(request)))
+    """The default model, or the one that ?model= names, and the limits, in the words of Text Embeddings Inference."""
+    return JSONResponse(pages.info(_service(request), request.query_params.get("model")))
 
 
 async def show_metrics(request: Request) -> Response:

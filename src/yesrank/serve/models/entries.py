@@ -5,8 +5,9 @@ from pathlib import Path
 
 from yesrank.engine.onnx import check_variant
 from yesrank.errors import InputError
+from yesrank.kinds import EMBEDDING
+from yesrank.models.embedding_folder import EmbeddingFolder, open_folder
 from yesrank.models.engines import engine_for
-from yesrank.models.folder import open_model
 from yesrank.serve.settings import Settings
 from yesrank.store import Entry, Store, resolve
 
@@ -21,9 +22,8 @@ def entries(settings: Settings, store: Store | None = None) -> tuple[Entry, ...]
     """
     store = store or Store()
     if settings.names:
-        found = tuple(resolve(name, store) for name in settings.names)
-        for entry in found:
-            _check_usable(_overridden(entry, settings))
+        named = (resolve(name, store) for name in settings.names)
+        found = tuple(_usable(entry, settings) for entry in named)
     else:
         default = store.default()
         found = (default, *(entry for entry in store.list() if entry.name != default.name))
@@ -55,9 +55,13 @@ def _overridden(entry: Entry, settings: Settings) -> Entry:
     )
 
 
-def _check_usable(entry: Entry) -> None:
-    """Looks at the folder, and reads no weights. A device that is missing may come: it is no reason to end."""
-    folder = open_model(entry.path)
+def _usable(given: Entry, settings: Settings) -> Entry:
+    """The entry, with its kind. Looks at the folder, and reads no weights.
+
+    A device that is missing may come: it is no reason to end.
+    """
+    entry = _overridden(given, settings)
+    folder = open_folder(entry.path, kind=entry.kind)
     engine = entry.engine or engine_for(folder, entry.variant)
     if engine == "onnx":
         check_variant(folder.path, entry.variant)
@@ -65,6 +69,7 @@ def _check_usable(entry: Entry) -> None:
         from yesrank.engine.openvino.files import check_ir
 
         check_ir(folder.path)
+    return replace(given, kind=EMBEDDING if isinstance(folder, EmbeddingFolder) else None)
 
 
 def _check_distinct(found: tuple[Entry, ...]) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
 from yesrank.errors import EngineError, ModelError, ModelLoading, YesrankError
+from yesrank.kinds import EMBEDDING
 from yesrank.manifest import FILE
+from yesrank.models.embedder import Embedder
 from yesrank.models.folder import own_template_of
 from yesrank.models.reranker import Reranker
 from yesrank.prompt import Template
@@ -22,7 +24,7 @@ from yesrank.types import EngineInfo, FloatArray, Ids, Prompt
 class ModelSpec:
     """A model that can be served. path: its folder, None for the built-in model.
 
-    shape: see store.Entry; the rest as Reranker takes it.
+    shape, kind: see store.Entry; the rest as Reranker takes it.
     """
 
     name: str
@@ -36,6 +38,12 @@ class ModelSpec:
     template: str | None = None
     max_length: int | None = None
     shape: str | None = None
+    kind: str | None = None
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it is an embedding model."""
+        return self.kind == EMBEDDING
 
 
 def own_template(spec: ModelSpec) -> Template | None:
@@ -80,6 +88,54 @@ class Scorer(Protocol):
         """Frees weights and caches."""
 
 
+class EmbeddingScorer:
+    """An embedder in the place of a reranker: what the queue runs are its hidden states, float32 [N, D]."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder, self.folder = embedder, embedder.folder
+
+    @classmethod
+    def open(cls, spec: ModelSpec) -> Self:
+        """Loads the model. Raises ModelError, InputError or EngineError."""
+        assert spec.path is not None
+        embedder = Embedder(
+            spec.path,
+            device=spec.device,
+            precision=spec.precision,
+            engine=spec.engine,
+            variant=spec.variant,
+            instruction=spec.instruction,
+            max_length=spec.max_length,
+            sure=True,
+        )
+        return cls(embedder)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is really running."""
+        return self.embedder.info
+
+    def prompts(self, query: str, documents: Sequence[str], **_: object) -> list[Prompt]:
+        """The documents alone: for the probe and the self-test."""
+        return self.embedder.prompts(documents, self.embedder.frame_for("document"))
+
+    def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
+        """Hidden states, float32 [N, D], unchecked. Raises EngineError."""
+        return self.embedder.hidden(prompts)
+
+    def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
+        """See Engine.keep."""
+        self.embedder.keep(prefixes, begun)
+
+    def begin(self, prompt: Prompt, tokens: int) -> int:
+        """See Engine.begin."""
+        return self.embedder.begin(prompt, tokens)
+
+    def close(self) -> None:
+        """Frees weights and caches."""
+        self.embedder.close()
+
+
 Opener = Callable[[ModelSpec], Scorer]
 
 
@@ -94,25 +150,29 @@ class RerankerOpener:
 
     def __call__(self, spec: ModelSpec) -> Scorer:
         """The loaded model."""
-        reranker = Reranker(
-            spec.path,
-            device=spec.device,
-            precision=spec.precision,
-            engine=spec.engine,
-            variant=spec.variant,
-            instruction=spec.instruction,
-            max_length=spec.max_length,
-            template=spec.template,
-        )
-        if reranker.folder.manifest is not None:
+        opened = EmbeddingScorer.open(spec) if spec.embeds else _open_reranker(spec)
+        if opened.folder.manifest is not None:
             self._with_manifest.add(spec.name)
         elif spec.name in self._with_manifest:
-            reranker.close()
+            opened.close()
             raise ModelError(
-                f"{reranker.folder.path / FILE} is gone since the model was last loaded",
+                f"{opened.folder.path / FILE} is gone since the model was last loaded",
                 "copy the folder again; where another model is meant, start the server anew",
             )
-        return reranker
+        return opened
+
+
+def _open_reranker(spec: ModelSpec) -> Reranker:
+    return Reranker(
+        spec.path,
+        device=spec.device,
+        precision=spec.precision,
+        engine=spec.engine,
+        variant=spec.variant,
+        instruction=spec.instruction,
+        max_length=spec.max_length,
+        template=spec.template,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +203,13 @@ class Handle:
         if self.scorer is None:
             raise ModelLoading(f"the model {self.name} is not loaded", retry_after=1.0)
         return self.scorer
+
+    @property
+    def embedder(self) -> Embedder:
+        """Of a model that embeds. Raises ModelLoading as `loaded`."""
+        scorer = self.loaded
+        assert isinstance(scorer, EmbeddingScorer)
+        return scorer.embedder
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """See Model.logits."""

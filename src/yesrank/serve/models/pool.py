@@ -111,6 +111,16 @@ class Pool:
         """The model of a name or alias, loaded or not. Raises ModelNotFound."""
         return self._keeper(name).handle
 
+    def first(self, *, embeds: bool) -> Handle | None:
+        """The first model that embeds, or that ranks; None where there is none."""
+        handles = (keeper.handle for keeper in self._keepers)
+        return next((handle for handle in handles if handle.spec.embeds == embeds), None)
+
+    @property
+    def tokenizers(self) -> ThreadPoolExecutor:
+        """The threads on which texts become token ids."""
+        return self._tokenizers
+
     async def load(self, name: str | None = None) -> None:
         """Loads a model now. Raises as `get`."""
         await self.get(name)

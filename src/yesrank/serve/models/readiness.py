@@ -1,7 +1,8 @@
 """Whether the server can do its work: shown by a scored pair, not by an open port."""
 
 import asyncio
-import math
+
+import numpy as np
 
 from yesrank.errors import ServerError
 from yesrank.serve.models.pool import Pool
@@ -61,5 +62,5 @@ class Readiness:
             # the message may hold paths: the log has it, this page has the kind
             self._reason = f"the self-test of the default model failed with {type(error).__name__}"
             return
-        self._passed = all(map(math.isfinite, answer.logits.tolist()))
+        self._passed = bool(np.isfinite(answer.logits).all())
         self._reason = "the self-test gave no finite score"

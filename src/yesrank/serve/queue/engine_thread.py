@@ -110,7 +110,7 @@ class EngineThread:
             begin = end
 
     def _keep(self, part: Part, logits: FloatArray) -> None:
-        job, wrong = part.job, int((~np.isfinite(logits)).sum())
+        job, wrong = part.job, int((~np.isfinite(logits.reshape(len(logits), -1)).all(axis=1)).sum())
         if wrong:
             error = EngineError(
                 f"the engine returned NaN or infinity for {wrong} documents",
@@ -118,8 +118,7 @@ class EngineThread:
             )
             self._finish(job, error)
             return
-        job.logits[part.begin : part.end] = logits
-        job.missing -= len(logits)
+        job.keep(part.begin, part.end, logits)
         if not job.missing:
             self._finish(job)
 
@@ -167,7 +166,7 @@ def _attempt(turn: Turn) -> FloatArray | int | BaseException:
         kind = type(error).__name__
         _log.warning("model %s: %s in a call of %d documents", turn.model.name, kind, turn.documents)
         return error
-    if logits.shape != (turn.documents,):
+    if logits.shape[:1] != (turn.documents,) or logits.ndim > 2:
         return EngineError(f"the engine returned {logits.shape} for {turn.documents} documents")
     return logits
 

@@ -22,7 +22,7 @@ _JOIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The logits of a request, float32 [N] in the prompts' order, all finite.
+    """The logits of a request, float32 [N] in the prompts' order, all finite; hidden states [N, D] of an embedder.
 
     tokens: computed or taken from the engine's cache, identical prompts and shared prefixes counted once.
     queue_seconds: until the first turn began; inference_seconds: the turns that it took part in, added up.

@@ -23,7 +23,7 @@ class Model(Protocol):
         """For reports and messages."""
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
-        """float32 [N], NaN and infinity included. Raises whatever the engine raises."""
+        """float32 [N], or hidden states [N, D], NaN and infinity included. Raises whatever the engine raises."""
 
     def keep(self, prefixes: Collection[Ids], begun: Prompt | None = None) -> None:
         """See Engine.keep. Called before a turn that goes on with them. Never raises."""
@@ -101,7 +101,7 @@ class Job:
     taken: int = 0
     missing: int = field(init=False)
     tokens_left: int = field(init=False)
-    logits: FloatArray = field(init=False)
+    logits: FloatArray = field(init=False)  # or hidden states, of a model that embeds
     error: BaseException | None = None
     over: bool = False
     queued_at: float = field(default_factory=time.monotonic)
@@ -116,6 +116,13 @@ class Job:
         self.missing = len(self.plan.prompts)
         self.tokens_left = sum(self.plan.costs)
         self.logits = np.full(self.missing, np.nan, np.float32)
+
+    def keep(self, begin: int, end: int, results: FloatArray) -> None:
+        """The results of prompts begin..end: float32 [N], or [N, D] of a model that embeds."""
+        if results.ndim != self.logits.ndim:
+            self.logits = np.full((len(self.plan.prompts), *results.shape[1:]), np.nan, np.float32)
+        self.logits[begin:end] = results
+        self.missing -= end - begin
 
     def take(self, tokens: int, known: set[Ids], *, piece: int = 0) -> "Part":
         """The next prompts for about so many tokens, at least one.
