@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     skipped: dict[str, str] = {}
     judge, judged = _judge(requests[0], models, options.judged)
     rounds: list[dict[str, Measurement]] = []
-    result: dict[str, Any] = {}
-    for number, request in enumerate(requests):
-        rounds.append(_round(number, request, options.only, models, skipped))
-        result = {
+
+    def result() -> dict[str, Any]:
+        return {
             "machine": machine,
             "settings": _settings(options),
             "judge": judge,
@@ -58,10 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "skipped": {CONTENDERS[name].label: reason for name, reason in skipped.items()},
             "rounds": [{name: asdict(each) for name, each in measured.items()} for measured in rounds],
         }
-        if options.json:  # after every round: who has not the time for all of them keeps what there is
-            options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(shown(result))
-    return 0 if result["rows"] else 1
+
+    for number, request in enumerate(requests):
+        rounds.append({})
+        for name, measured in _round(number, request, options.only, models, skipped):
+            rounds[-1][name] = measured
+            if options.json:  # at once: who has not the time for all of it keeps what there is
+                options.json.write_text(json.dumps(result(), indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(shown(result()))
+    return 0 if any(rounds) else 1
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -102,26 +106,24 @@ def _cache() -> Path:
 
 def _round(
     number: int, request: Request, names: Sequence[str], models: Models, skipped: dict[str, str]
-) -> dict[str, Measurement]:
-    """Name -> measurement. Who cannot run is added to `skipped`, and not tried again."""
-    results = {}
+) -> Iterator[tuple[str, Measurement]]:
+    """(name, measurement) of one after the other. Who cannot run is added to `skipped`, and not tried again."""
     for name in names:
         contender = CONTENDERS[name]
         if name in skipped:
             continue
         try:
-            results[name] = _measured(name, contender, request, models)
+            found = _measured(name, contender, request, models)
         except (Unavailable, subprocess.SubprocessError) as error:
             skipped[name] = str(error)
             _note(f"round {number + 1}: {contender.label}: left out: {error}", markup=False)
             continue
-        speed = results[name].documents / results[name].seconds
-        cost = results[name].cpu_seconds / results[name].documents
+        speed, cost = found.documents / found.seconds, found.cpu_seconds / found.documents
         _note(
             f"round {number + 1}: {contender.label}: {speed:.2f} documents/s, {cost:.2f} CPU s each",
             markup=False,
         )
-    return results
+        yield name, found
 
 
 def _measured(name: str, contender: Contender, request: Request, models: Models) -> Measurement:
@@ -173,12 +175,12 @@ def _judge(request: Request, models: Models, count: int) -> tuple[str, dict[int,
     """Who judged, and index of a document -> its logit in float32."""
     step = max(1, len(request.part) // count)
     indices = request.part[::step][:count]
-    documents = [request.documents[index] for index in indices]
+    job = _job(request, [request.documents[index] for index in indices]) | {"warm_up": []}
     for name, judge in JUDGES.items():
         _note(f"logits in float32: {name}", markup=False)
         try:
             python = python_of(judge.environment)
-            found = _run(name, judge, python, models.folder("source"), _job(request, documents))
+            found = _run(name, judge, python, models.folder("source"), job)
         except (Unavailable, subprocess.SubprocessError) as error:
             _note(f"{name}: {error}", markup=False)
             continue
