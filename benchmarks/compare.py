@@ -28,6 +28,7 @@ from rich.console import Console
 from rows import rows_of
 from worker import Measurement
 
+from yesrank.errors import YesrankError
 from yesrank.qwen3 import Qwen3Config
 
 _COPIES = 3  # of the whole vocabulary's logits that one padded batch was seen to hold at its peak
@@ -114,7 +115,7 @@ def _round(
             continue
         try:
             found = _measured(name, contender, request, models)
-        except (Unavailable, subprocess.SubprocessError) as error:
+        except (Unavailable, subprocess.SubprocessError, YesrankError, OSError) as error:
             skipped[name] = str(error)
             _note(f"round {number + 1}: {contender.label}: left out: {error}", markup=False)
             continue

@@ -1,6 +1,7 @@
 """A comparison's JSON as the table of docs/performance.md.
 
-python benchmarks/report.py result.json
+python benchmarks/report.py result.json            # prints it
+python benchmarks/report.py --page                 # writes those of benchmarks/results/ into the page
 """
 
 import json
@@ -18,6 +19,9 @@ _HEADS = (
     "beyond the weights",
     "logit error, largest / mean",
 )
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+_MARKS = ("<!-- peers: written by benchmarks/report.py -->\n", "<!-- end of peers -->\n")
 _BESIDE = ("yesrank-w8a8", "yesrank-int8")
 
 
@@ -43,11 +47,15 @@ def _about(result: Mapping[str, Any]) -> list[str]:
         f"{machine['processor']} ({', '.join(machine['features'])}), {machine['cores']} cores, load before the start "
         f"{machine['load_before']:.1f}. Random weights of the {settings['preset']}, one query, {settings['documents']} "
         f"documents of about {settings['words']} words ({machine['tokens']:.0f} tokens a prompt), "
-        f"{len(result['rounds'])} rounds, medians; contenders that share nothing between documents ran "
+        f"{_rounds(len(result['rounds']))}; contenders that share nothing between documents ran "
         f"{settings['part']} of them.",
         f"Matrix ceilings in the same run, GOP in a CPU second: {rates}; a document needs {work / 1e9:.0f} GOP. Logit "
         f"error: against {result['judge']}, {result['judged']} documents.",
     ]
+
+
+def _rounds(count: int) -> str:
+    return "one round" if count == 1 else f"{count} rounds, medians"
 
 
 def _cells(row: Mapping[str, Any], machine: Mapping[str, Any]) -> list[str]:
@@ -71,5 +79,16 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def page() -> str:
+    """docs/performance.md with the kept results between its marks."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(_MARKS[0])
+    _, after = rest.split(_MARKS[1])
+    kept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    return before + _MARKS[0] + "\n" + "\n".join(map(shown, kept)) + "\n" + _MARKS[1] + after
+
+
 if __name__ == "__main__":
-    sys.stdout.write(shown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    if sys.argv[1] == "--page":
+        PAGE.write_text(page(), encoding="utf-8")
+    else:
+        sys.stdout.write(shown(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

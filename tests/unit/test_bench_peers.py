@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from yesrank import Reranker
+from yesrank.errors import ModelError
 from yesrank.models.folder import builtin_folder
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, frame
 from yesrank.tokens import PromptEncoder
@@ -107,3 +108,26 @@ def test_the_report_divides_by_processor_time(bench: dict[str, ModuleType]) -> N
     vllm = next(line for line in text.splitlines() if "vLLM" in line)
     assert "| 0.50 (0.50-0.50) | 2.00 | 12% | 1.0 | 3.00 GB | 2.00 GB | 0.500 / 0.250 | 4.00x |" in vllm
     assert "Left out: llama: no wheel." in text
+
+
+def test_a_contender_that_fails_is_left_out_and_the_others_go_on(
+    bench: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = bench["compare"]
+
+    def measured(name: str, *_: object) -> object:
+        if name == "yesrank-onnx":
+            raise ModelError("its folder cannot be made")
+        return bench["worker"].Measurement(2, 1.0, 4.0, 1.0, 1.0, 1, 1, 1, [])
+
+    monkeypatch.setattr(compare, "_measured", measured)
+    skipped: dict[str, str] = {}
+    ran = compare._round(0, None, ["yesrank-onnx", "yesrank-int8"], None, skipped)
+    assert [name for name, _ in ran] == ["yesrank-int8"]
+    assert "cannot be made" in skipped["yesrank-onnx"]
+
+
+def test_the_page_shows_the_kept_results(bench: dict[str, ModuleType]) -> None:
+    report = bench["report"]
+    assert [*report.RESULTS.glob("*.json")]
+    assert report.page() == report.PAGE.read_text(encoding="utf-8"), "run: python benchmarks/report.py --page"
