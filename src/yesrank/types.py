@@ -136,9 +136,10 @@ class Ranking:
 class EngineInfo:
     """What an engine runs, as shown by `doctor`, `inspect` and `bench`.
 
-    engine: reference, openvino-paged or openvino-stateful. precision: the arithmetic and weights that are
-    really in use. weights_bytes: size of the weights in memory. note: anything a user should know. variant: of ONNX
-    files, which file it is. labels: how many answers a graph's own head has, where that is not a vocabulary.
+    engine: reference, openvino-paged or openvino-stateful. precision: the arithmetic and weights that are really in
+    use. weights_bytes: size of the weights in memory. note: anything a user should know. variant: of ONNX files,
+    which file it is. weights: how they are stored, where the engine knows. labels: how many answers a graph's own
+    head has, where that is not a vocabulary.
     """
 
     engine: str
@@ -149,6 +150,7 @@ class EngineInfo:
     weights_bytes: int
     note: str = ""
     variant: str = ""
+    weights: str = ""
     labels: int = 0
 
 

@@ -47,6 +47,7 @@ def inspect(
     facts: dict[str, Any] = {}
     try:
         facts = _facts(folder, entry)
+        _check_graph(folder, facts["kind"])
     except YesrankError as error:
         problems = problems or [error.message]
     facts["files"] = files
@@ -155,6 +156,20 @@ def _asked_to_rank(model: "Folder", template: str | None) -> dict[str, Any]:
         "template_text": used.text if is_own(used) else None,
         "answers": {"yes": model.answers[0], "no": model.answers[1]},
     }
+
+
+def _check_graph(folder: Path, kind: str) -> None:
+    """Raises as whoever loads the folder would, for a graph that no engine here can run. Loads no weights."""
+    from importlib.util import find_spec
+
+    if kind == "openvino":
+        from yesrank.engine.openvino import check_graph
+
+        check_graph(folder)
+    elif kind == "onnx" and find_spec("onnx") is not None and find_spec("onnxruntime") is not None:
+        from yesrank.engine.onnx import check_variant
+
+        check_variant(folder)
 
 
 def _against_manifest(folder: Path, files: dict[str, int], *, with_hashes: bool) -> list[str]:

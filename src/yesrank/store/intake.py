@@ -366,9 +366,9 @@ def _check_model(entry: Entry, kind: str) -> None:
 
         check_variant(entry.path, entry.variant)
         return
-    from yesrank.engine.openvino.files import check_ir
+    from yesrank.engine.openvino import check_graph
 
-    check_ir(entry.path)
+    check_graph(entry.path)
 
 
 def _check_weights(model: "Folder", entry: Entry) -> None:

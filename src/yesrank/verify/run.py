@@ -20,6 +20,7 @@ from yesrank.types import EngineInfo, FloatArray, Prompt
 from yesrank.verify.cases import GOLDEN, Case, build_cases, texts
 from yesrank.verify.compare import (
     VARIANT_KINDS,
+    WEIGHTS_ERROR,
     Comparison,
     Outputs,
     compare,
@@ -212,13 +213,19 @@ def examine(
 
 
 def weights_of(model: Folder, info: EngineInfo) -> str:
-    """How the weights are stored: by the ONNX variant, or the manifest; int8 in an IR published without one."""
+    """How the weights are stored: by the kind of the ONNX graph, the manifest, or what the engine found in an IR."""
     if info.engine == "onnx":
         return _onnx_kind(info)[0]
     if info.engine == "vllm":
         arithmetic, _, quantised = info.precision.partition(", ")
         return arithmetic if not quantised else "int8" if "8" in quantised else "int4"
-    return model.manifest.weights if model.manifest is not None else "int8"
+    if model.manifest is not None:
+        return model.manifest.weights
+    if info.weights not in WEIGHTS_ERROR:
+        raise ModelError(
+            f"no error is stated for weights of the type {info.weights}", "verify another folder"
+        )
+    return info.weights
 
 
 def _onnx_kind(info: EngineInfo) -> tuple[str, str]:

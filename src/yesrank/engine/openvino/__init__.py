@@ -11,7 +11,15 @@ from yesrank.engine.base import Engine
 from yesrank.errors import without_openvino
 from yesrank.types import FloatArray, Prompt
 
-__all__ = ["check_device", "check_installed", "is_installed", "layer_states", "open_engine", "precisions"]
+__all__ = [
+    "check_device",
+    "check_graph",
+    "check_installed",
+    "is_installed",
+    "layer_states",
+    "open_engine",
+    "precisions",
+]
 
 
 def is_installed() -> bool:
@@ -31,6 +39,18 @@ def check_device(device: str) -> None:
     from yesrank.engine.openvino.devices import check_device as check
 
     check(device)
+
+
+def check_graph(folder: Path) -> None:
+    """See load.check_graph. Where openvino is not installed, only the files' form is checked."""
+    if is_installed():
+        from yesrank.engine.openvino.load import check_graph as check
+
+        check(folder)
+    else:
+        from yesrank.engine.openvino.files import check_ir
+
+        check_ir(folder)
 
 
 def open_engine(

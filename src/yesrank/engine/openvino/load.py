@@ -1,18 +1,18 @@
 """A folder with a Qwen3 IR -> an engine. Ours, optimum-intel's, with and without a cache: one loader for all."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 
-from yesrank.engine.base import Engine, HeadRows, check_prompts
+from yesrank.engine.base import Engine, check_prompts
 from yesrank.engine.bounds import KERNELS, STATEFUL_KERNELS
 from yesrank.engine.cpus import quota, threads
 from yesrank.engine.openvino import cacheless, passes, weights
 from yesrank.engine.openvino.devices import VIRTUAL, real_device
 from yesrank.engine.openvino.files import check_ir
+from yesrank.engine.openvino.heads import Head
 from yesrank.engine.openvino.int8 import has_int8_matrices, use_int8
 from yesrank.engine.openvino.kernels import few_primitives
 from yesrank.engine.openvino.mapping import pages_released
@@ -51,6 +51,7 @@ def open_engine(
     config = Qwen3Config.from_folder(folder)
     model = _read(core, xml)
     compressed, cached = _is_compressed(model), cacheless.has_cache(model)
+    stored = weights.stored_as(_matrices(model))
     has_bf16 = _has_bf16(core, device)
     chosen = _choose(precision, compressed=compressed, has_bf16=has_bf16)
     model, rows, paged = _prepared(core, xml, model, device, paged)
@@ -69,6 +70,8 @@ def open_engine(
         layers=config.num_hidden_layers,
         weights_bytes=data.stat().st_size,
         note=_note(chosen, compressed=compressed, paged=paged),
+        weights=stored,
+        labels=rows.labels,
     )
     engine = kind(compiled, info, rows, config.positions)
     with pages_released(data), few_primitives():  # the first call repacks the weights, so it is made here
@@ -124,7 +127,7 @@ def layer_states(
 
 def _prepared(
     core: ov.Core, xml: Path, model: ov.Model, device: str, paged: bool | None
-) -> tuple[ov.Model, HeadRows, bool]:
+) -> tuple[ov.Model, Head, bool]:
     """The model ready to be compiled, its head, and whether it pages. paged: None where it works."""
     if paged is None and device == "CPU":
         try:
@@ -134,12 +137,12 @@ def _prepared(
     return model, _prepare(model, paged=bool(paged)), bool(paged)
 
 
-def _prepare(model: ov.Model, *, paged: bool) -> HeadRows:
+def _prepare(model: ov.Model, *, paged: bool) -> Head:
     if passes.is_headless(model):
         passes.take_hidden(model)
-        rows: HeadRows = _no_rows
+        rows = Head(None)
     else:
-        rows = partial(weights.value, passes.cut_head(model))
+        rows = Head(passes.cut_head(model))
     if paged:
         _page(model)
         passes.keep_last_rows(model)
@@ -153,13 +156,6 @@ def _page(model: ov.Model) -> None:
     if not cacheless.has_cache(model):
         cacheless.give_cache(model)
     passes.to_paged(model)
-
-
-def _no_rows(ids: Sequence[int]) -> FloatArray:
-    raise ModelError(
-        "this model ends at its hidden states and has no output embedding, as embedding models are exported",
-        "take a reranker, such as Qwen/Qwen3-Reranker-0.6B",
-    )
 
 
 def _read(core: ov.Core, xml: Path) -> ov.Model:
@@ -214,9 +210,21 @@ def _has_bf16(core: ov.Core, device: str) -> bool:
     return device != "CPU" or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _is_compressed(model: ov.Model) -> bool:
+def _matrices(model: ov.Model) -> list[ov.Output]:
+    """The weights of all products."""
     matrices = (node.input_value(1) for node in model.get_ordered_ops() if node.get_type_name() == "MatMul")
-    return any(weights.is_weight(matrix) and weights.is_compressed(matrix) for matrix in matrices)
+    return [matrix for matrix in matrices if weights.is_weight(matrix)]
+
+
+def _is_compressed(model: ov.Model) -> bool:
+    return any(weights.is_compressed(matrix) for matrix in _matrices(model))
+
+
+def check_graph(folder: Path) -> None:
+    """Raises what open_engine would raise for a model that this engine cannot run. Loads no weights."""
+    model = _read(ov.Core(), check_ir(folder)[0])
+    if not passes.is_headless(model):
+        passes.cut_head(model)
 
 
 def _choose(precision: str, *, compressed: bool, has_bf16: bool) -> str:

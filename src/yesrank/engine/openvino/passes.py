@@ -19,6 +19,18 @@ PAGED = "PagedAttentionExtension"
 STATEFUL = "ScaledDotProductAttention"
 LAST_ROWS = "last_rows"
 HIDDEN = "hidden"
+# what lies between the head and the logits: of one token instead of all, of answers instead of a vocabulary
+_AFTER_HEAD = (
+    "Convert",
+    "Reshape",
+    "Multiply",
+    "Gather",
+    "GatherND",
+    "Slice",
+    "StridedSlice",
+    "Squeeze",
+    "Unsqueeze",
+)
 _STATES = ("last_hidden_state", "token_embeddings")
 
 
@@ -45,7 +57,7 @@ def cut_head(model: Model) -> Output:
     model does not end in a MatMul with a constant.
     """
     result = _logits_result(model)
-    matmul = _upstream(result, "MatMul", through=("Convert", "Reshape", "Multiply"))
+    matmul = _upstream(result, "MatMul", through=_AFTER_HEAD)
     matrix = matmul.input_value(1)
     if not weights.is_weight(matrix) or not matmul.get_attributes()["transpose_b"]:
         raise UnsupportedModel("the model's logits do not come from an output embedding [vocabulary, hidden]")

@@ -5,6 +5,7 @@ Constant (u8, i8, u4, i4, f16, bf16, f32) -> Convert -> Subtract(zero point) -> 
 -> Reshape (grouped int4).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,10 @@ from yesrank.types import FloatArray
 
 Array = npt.NDArray[Any]
 
-_OPERATIONS = ("Convert", "Subtract", "Multiply", "Reshape")
+_OPERATIONS = ("Convert", "Subtract", "Multiply", "Reshape", "Gather")
+
+
+_KINDS = {"u8": "int8", "i8": "int8-sym", "u4": "int4", "i4": "int4"}
 
 
 def is_weight(output: Output) -> bool:
@@ -80,6 +84,8 @@ def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> Arr
         raise UnsupportedModel(
             f"a weight is computed by {kind} ({node.get_friendly_name()}), which is not known"
         )
+    if kind == "Gather":
+        return _gathered(node, rows)
     first = _evaluate(node.input_value(0).get_node(), rows, length)
     if kind == "Convert":
         return first
@@ -89,6 +95,27 @@ def _evaluate(node: Node, rows: Sequence[int] | None, length: int | None) -> Arr
     second = _evaluate(node.input_value(1).get_node(), rows, length)
     a, b = first.astype(np.float32), second.astype(np.float32)
     return a - b if kind == "Subtract" else a * b
+
+
+def _gathered(node: Node, rows: Sequence[int] | None) -> Array:
+    """Some rows of a matrix, as a head of two answers may be made of a vocabulary's."""
+    chosen = constant(node.input_value(1).get_node()).reshape(-1)
+    axis = constant(node.input_value(2).get_node()).reshape(-1)
+    if axis.tolist() != [0]:
+        raise UnsupportedModel(f"a weight is picked along the axis {axis.tolist()}, which is not known")
+    wanted = chosen.tolist() if rows is None else chosen[list(rows)].tolist()
+    source = node.input_value(0)
+    return _evaluate(source.get_node(), wanted, source.get_shape()[0])
+
+
+def stored_as(matrices: Sequence[Output]) -> str:
+    """How most of the numbers of these weights are stored, as verify names it."""
+    sizes: Counter[str] = Counter()
+    for matrix in matrices:
+        root = _root(matrix)
+        kind = root.get_element_type().to_string()
+        sizes[_KINDS.get(kind, kind)] += int(np.prod(root.get_output_shape(0)))
+    return sizes.most_common(1)[0][0] if sizes else ""
 
 
 def constant(node: Node) -> Array:
