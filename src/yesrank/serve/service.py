@@ -168,7 +168,7 @@ class Service:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         with tracing.span("parse", record):
-            decoded = await answering.decode(raw, self._workers, self.settings)
+            decoded, _ = await answering.decode(raw, self._workers, self.settings)
             dialect = embed.recognise(path, decoded)
             record.dialect, record.line.dialect = dialect.faults, dialect.name
             parsed = await self._workers.run(
@@ -231,7 +231,8 @@ class Service:
     ) -> bytes:
         deadline = asyncio.get_running_loop().time() + seconds
         record.line.dialect = searching.NAME
-        asked = searching.parse(await answering.decode(raw, self._workers, self.settings))
+        decoded, _ = await answering.decode(raw, self._workers, self.settings)
+        asked = searching.parse(decoded)
         answering.check_size(asked.judged([]), self.settings)
         spec = self.pool.find(asked.model).spec if asked.rerank else None
         index = await self._workers.run(True, lambda: self.indexes.open(asked.index))
