@@ -23,6 +23,7 @@ SHAPES: Mapping[str, Shape] = {
         "/v1/rerank",
         {"query": q, "documents": [{"text": t} for t in d], "model": m},
     ),
+    "form": lambda q, d, m: ("/v1/rerank", {"query": q, "lines": d, "model": m}),
     "tei": lambda q, d, m: ("/rerank", {"query": q, "texts": d, "model": m, "raw_scores": True}),
     "voyage": lambda q, d, m: ("/voyage/v1/rerank", {"query": q, "documents": d, "model": m}),
     "nvidia": lambda q, d, m: (
@@ -157,9 +158,18 @@ class Changing(Hostile):
 
 
 def _post(path: str, body: Body) -> bytes:
-    raw = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    """A body with `lines` is sent as a form, with these as a file."""
+    kind, raw = "application/json", json.dumps(body).encode()
+    if "lines" in body:
+        kind, raw = "multipart/form-data; boundary=b", _form(body)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
     return f"{head}Content-Length: {len(raw)}\r\n\r\n".encode() + raw
+
+
+def _form(body: Body) -> bytes:
+    parts = [f'name="{name}"\r\n\r\n{body[name]}' for name in body if name != "lines"]
+    parts.append('name="documents"; filename="a.txt"\r\n\r\n' + "\n".join(body["lines"]))
+    return "".join(f"--b\r\nContent-Disposition: form-data; {part}\r\n" for part in parts).encode() + b"--b--"
 
 
 def numbers(body: bytes, count: int) -> list[float]:

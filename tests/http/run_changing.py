@@ -1,9 +1,11 @@
-"""`PYTHONPATH=tests python tests/http/run_changing.py 200000 [SEED] [GB]`: so many of changing.py's requests.
+"""`PYTHONPATH=tests python tests/http/run_changing.py 200000 [SEED] [GB] [MINUTES]`: so many of changing.py's requests.
 
-They go to a server of its own, whose models may take so much memory together. Prints what came back, part by part and
-at the end: answers by model and status, wrong ones, the server's memory, how long /health took.
+They go to a server of its own, whose models may take so much memory together, for so many minutes at most. Prints what
+came back, part by part and at the end: answers by model and status, wrong ones, the server's memory, how long /health
+took.
 """
 
+import math
 import os
 import re
 import subprocess
@@ -30,7 +32,7 @@ from yesrank.serve.signals import Signals
 from yesrank.serve.watch import logs
 
 IDLE = 4.0
-THREADS, PARTS = 20, 20
+THREADS, PARTS = 20, 50
 PAUSES = (0.2, 0.5, 1, 3)
 
 
@@ -97,7 +99,8 @@ def main() -> None:
     if sys.argv[1] == "--serve":
         serve(Path(sys.argv[2]), float(sys.argv[3]))
         return
-    number, seed, gigabytes = int(sys.argv[1]), *map(float, [*sys.argv[2:], *("1", "1.6")][:2])
+    number, given = int(sys.argv[1]), [*map(float, sys.argv[2:])]
+    seed, gigabytes, minutes = [*given, *(1, 1.6, math.inf)[len(given) :]]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         root = Path(folder)
         os.environ["YESRANK_HASHES"] = str(root / "hashes.sqlite")
@@ -107,7 +110,7 @@ def main() -> None:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             assert process.stdout is not None
-            _report(process, process.stdout.readline().strip(), root, asked, number, int(seed))
+            _report(process, process.stdout.readline().strip(), root, asked, number, int(seed), minutes)
             process.terminate()
             print(f"exit code {process.wait(60)}")
         finally:
@@ -120,11 +123,19 @@ def main() -> None:
 
 
 def _report(
-    process: "subprocess.Popen[str]", url: str, root: Path, asked: list[Question], number: int, seed: int
+    process: "subprocess.Popen[str]",
+    url: str,
+    root: Path,
+    asked: list[Question],
+    number: int,
+    seed: int,
+    minutes: float,
 ) -> None:
-    tally, begun = Tally(), time.monotonic()
+    tally, begun, sent = Tally(), time.monotonic(), 0
     with disturbed(url, root, psutil.Process(process.pid), tally, seed) as (mover, watcher):
         for part in range(PARTS):
+            if time.monotonic() - begun > 60 * minutes:
+                break
             attack(
                 int(url.rsplit(":", 1)[1]),
                 asked,
@@ -133,14 +144,15 @@ def _report(
                 number // THREADS // PARTS,
                 tally,
             )
+            sent += number // THREADS // PARTS * THREADS
             print(
-                f"{time.monotonic() - begun:.0f} s: {(part + 1) * number // PARTS} sent, {tally.known} known, "
+                f"{time.monotonic() - begun:.0f} s: {sent} sent, {tally.known} known, "
                 f"{len(tally.wrong)} wrong {tally.wrong[-1:]}, memory {watcher.memory[-1:]}",
                 flush=True,
             )
     health = sorted(watcher.seconds)
     print(
-        f"{number} requests in {time.monotonic() - begun:.0f} s, of other kinds: {sorted(tally.statuses.items())}"
+        f"{sent} requests in {time.monotonic() - begun:.0f} s, of other kinds: {sorted(tally.statuses.items())}"
     )
     print(f"by model: {sorted(tally.kinds.items())}")
     print(f"changes of files: {sorted(mover.done.items())}")
