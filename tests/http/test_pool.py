@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from yesrank.errors import (
     ModelNotFound,
     ModelUnavailable,
 )
+from yesrank.models.folder import builtin_folder
 from yesrank.randomweights import PRESETS, config_json
 from yesrank.serve.models.memory import available_memory, needed_memory
 from yesrank.serve.models.pool import Handle, ModelSpec, Pool, PoolOptions, self_test
@@ -435,11 +438,45 @@ def test_the_estimate_holds_what_engines_may_keep(tmp_path: Path) -> None:
     for preset in ("tiny", "0.6b", "8b"):
         (tmp_path / "config.json").write_text(json.dumps(config_json(PRESETS[preset])), encoding="utf-8")
         (tmp_path / "openvino_model.bin").write_bytes(bytes(5000))
-        config = PRESETS[preset]
-        embedding = 3 * config.vocab_size * config.hidden_size // 2  # held once more, and a half
-        sizes[preset] = needed_memory(tmp_path) - 5000 - embedding
-    assert sizes["tiny"] < 400e6
-    assert PREFIX_BYTES + FREE_BYTES + KERNEL_BYTES < sizes["0.6b"] < sizes["8b"] < 1e9
+        sizes[preset] = needed_memory(tmp_path) - 5000
+    assert sizes["tiny"] < 450e6
+    assert PREFIX_BYTES + FREE_BYTES + KERNEL_BYTES + 128e6 < sizes["0.6b"] < sizes["8b"] < 1.1e9
+
+
+def test_the_estimate_covers_what_was_seen_and_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in model grew by 405 MB in a server's 1,600 requests of random lengths, and stayed there."""
+    monkeypatch.delitem(sys.modules, "yesrank.engine.openvino.load", raising=False)
+    assert 405e6 < needed_memory(builtin_folder()) < 1.1 * 405e6
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_libraries_are_counted_for_the_first_model_alone(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process holds when its models are closed is not needed again."""
+    config = config_json(PRESETS["tiny"])
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "onnx").mkdir()
+    for name in ("openvino_model.bin", "onnx/model_int8.onnx"):
+        (tmp_path / name).write_bytes(bytes(5000))
+    monkeypatch.delitem(sys.modules, f"yesrank.engine.{engine}.load", raising=False)
+    first = needed_memory(tmp_path, engine=engine)
+    monkeypatch.setitem(sys.modules, f"yesrank.engine.{engine}.load", ModuleType("loaded"))
+    assert needed_memory(tmp_path, engine=engine) == first - (100 << 20)
+
+
+def test_page_cache_can_be_had_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container of 800 MB, of which 500 are files: those of a model that was hashed and loaded are active."""
+    monkeypatch.setattr("yesrank.serve.models.memory._CGROUP", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10**12))
+    (tmp_path / "memory.max").write_text("800000000\n")
+    (tmp_path / "memory.current").write_text("700000000\n")
+    (tmp_path / "memory.stat").write_text(
+        "anon 200000000\nfile 500000000\ninactive_file 100000000\nactive_file 400000000\n"
+    )
+    assert available_memory() == 600_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory() == 10**12
 
 
 @pytest.fixture
