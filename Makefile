@@ -109,11 +109,11 @@ $(MTEB_VENV)/.ready: pyproject.toml
 	$(MTEB_VENV)/bin/python $(PIP) -e '.[dev,mteb]'
 	@touch $@
 
-# an environment of its own: ray is no part of the usual one
+# an environment of its own: ray is no part of the usual one. Where it cannot be installed, its tests are skipped.
 $(JOBS_VENV)/.ready: pyproject.toml tests/jobs/requirements.txt
 	$(PYTHON) -m venv $(JOBS_VENV)
-	$(JOBS_VENV)/bin/python $(PIP) -r tests/jobs/requirements.txt
-	$(JOBS_VENV)/bin/python $(PIP) -e '.[ray]'
+	$(JOBS_VENV)/bin/python $(PIP) -e '.[batch]' pytest hypothesis
+	$(JOBS_VENV)/bin/python $(PIP) -r tests/jobs/requirements.txt || echo "ray cannot be installed here"
 	@touch $@
 
 # torch first, as above. What is taken out again was built for another torch than the CPU's, and fails where it is found.

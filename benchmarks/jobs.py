@@ -44,18 +44,18 @@ class Run:
 
 
 class Clock:
-    """Is told of progress; notes time and processor time when the first and the last pairs are done."""
+    """Is told of progress; looks at the times when the first and the last pairs are done, since looking takes time."""
 
-    def __init__(self) -> None:
-        self._began, self._marks, self._done = time.perf_counter(), [], 0
+    def __init__(self, total: int) -> None:
+        self._began, self._marks, self._done, self._total = time.perf_counter(), [], 0, total
 
     def __call__(self, more: int) -> None:
         self._done += more
-        if more:
+        if more and (not self._marks or self._done == self._total):
             self._marks.append((self._done, time.perf_counter(), processor_seconds()))
 
     def run(self) -> Run:
-        (first, begin, before), (last, end, after) = self._marks[0], self._marks[-1]
+        (first, begin, before), (last, end, after) = self._marks
         return Run(begin - self._began, last - first, end - begin, after - before)
 
 
@@ -73,7 +73,7 @@ def processor_seconds() -> float:
 def measured(entry: Entry, source: Path, output: Path, workers: Workers, tokens: int) -> Run:
     """One run of the whole job."""
     plan = plan_for(entry, read([source]).pairs, tokens=tokens)
-    clock = Clock()
+    clock = Clock(plan.pairs)
     job = Job(plan, settings_of(entry, tokens=tokens), output)
     carry_out(job, workers, anew=True, note=lambda text: print(text, file=sys.stderr), report=clock)
     return clock.run()

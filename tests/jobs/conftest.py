@@ -9,8 +9,6 @@ import pytest
 
 import yesrank  # noqa: F401  before ray: it switches off the usage report
 
-ray = pytest.importorskip("ray", reason="ray is not installed: make test-jobs")
-
 TESTS = Path(__file__).parent.parent
 STORE = 100_000_000
 
@@ -67,6 +65,8 @@ def started(start, tries: int = 4):
 
 @pytest.fixture(scope="session")
 def nodes() -> Iterator[Nodes]:
+    import ray
+
     found = Nodes()
     yield found
     ray.shutdown()

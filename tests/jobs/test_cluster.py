@@ -6,13 +6,13 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
-import ray
 from job_stand_ins import HashJudge, planned, write_input
 
 from tests.jobs import judges
@@ -25,6 +25,8 @@ from yesrank.jobs.run import Done, Workers
 from yesrank.store import Entry, builtin_entry
 from yesrank.store.opening import open_entry
 from yesrank.types import Progress
+
+ray = pytest.importorskip("ray", reason="ray is not installed: make test-jobs")
 
 TEXTS = [f"Paragraph {at}: bees make honey, {'and so on ' * (at % 7)}until it rains." for at in range(8)]
 
@@ -196,6 +198,26 @@ def test_an_address_where_nobody_answers(tmp_path: Path) -> None:
     used = model()
     with pytest.raises(JobError, match=f"nothing answers at {address}"):
         carried_out(plan, on_cluster(Cluster(address), used, print), tmp_path / "o.parquet", used.settings)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.0 400 Bad Request\r\n\r\n", b""])
+def test_an_address_of_something_else(tmp_path: Path, answer: bytes) -> None:
+    plan = planned(write_input(tmp_path / "in.jsonl"))
+    used = model()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+
+        def answered() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1000)
+                client.sendall(answer)
+
+        thread.submit(answered)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(JobError, match=f"what answers at {address} is no Ray cluster"):
+            carried_out(
+                plan, on_cluster(Cluster(address), used, print), tmp_path / "o.parquet", used.settings
+            )
 
 
 def test_the_processor_may_be_left_out() -> None:

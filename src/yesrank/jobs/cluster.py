@@ -14,6 +14,9 @@ from yesrank.errors import JobError, MissingExtra
 _OBJECT_STORE = 200_000_000  # texts of a few partitions; Ray takes a third of the memory by itself
 _STARTS = 3
 _CONNECT_SECONDS = 10
+_FRAME_HEAD, _SETTINGS = 9, 4
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
+"""How a client of HTTP/2 begins: the fixed words, and settings without any."""
 _RESUME = "what is done is kept; run the same command again"
 
 
@@ -117,13 +120,28 @@ def _check_answers(address: str) -> None:
     if not port.isdecimal() or not host:
         return  # auto, local, or a name that Ray knows
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS):
-            pass
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS) as there:
+            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(there)
     except OSError as error:
         raise JobError(
             f"nothing answers at {address}: {error.strerror or error}",
             "check host and port (6379 by default), and that the cluster runs: ray status",
         ) from error
+    if not speaks:
+        raise JobError(
+            f"what answers at {address} is no Ray cluster",
+            "give the address that `ray start` names (port 6379 by default), not that of its dashboard",
+        )
+
+
+def _speaks_http2(there: socket.socket) -> bool:
+    """Whether a server begins as all of gRPC do, with its settings; Ray itself would ask another one without end."""
+    try:
+        there.sendall(_PREFACE)
+        received = there.recv(_FRAME_HEAD, socket.MSG_WAITALL)
+    except OSError:
+        return False
+    return len(received) == _FRAME_HEAD and received[3] == _SETTINGS
 
 
 def _check_versions(ray: Any, nodes: list[Node]) -> None:
