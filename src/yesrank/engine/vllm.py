@@ -58,7 +58,7 @@ class VllmEngine:
                 f"{folder} is a classifier, whose checkpoint is not run on vLLM here",
                 "convert it: yesrank convert CHECKPOINT FOLDER",
             )
-        asked = _arguments(self._checkpoint, precision, options or {})
+        asked = arguments(self._checkpoint, precision, options or {})
         self._length = int(asked["max_model_len"])
         self._lock = threading.Lock()
         self._model: Any = _load(folder, asked)
@@ -114,7 +114,7 @@ class VllmEngine:
         return np.array([each.outputs.embedding for each in found], np.float32)
 
 
-def _arguments(checkpoint: Checkpoint, precision: str, options: Options) -> dict[str, Any]:
+def arguments(checkpoint: Checkpoint, precision: str, options: Options) -> dict[str, Any]:
     """What vllm.LLM is given besides what makes it this engine. Raises InputError."""
     if taken := [name for name in options if name in _OURS]:
         raise InputError("engine_options", f"{taken[0]} is set by yesrank", f"leave out: {', '.join(_OURS)}")

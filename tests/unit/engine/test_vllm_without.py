@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from yesrank import Reranker
+from yesrank.checkpoint import Checkpoint
 from yesrank.cli.opening import engine_options
 from yesrank.engine.vllm import VllmEngine
+from yesrank.engine.vllm import arguments as vllm_arguments
 from yesrank.errors import InputError, MissingExtra, ModelError
 from yesrank.evaluate.contender import contender
 from yesrank.store import Entry, Store
@@ -86,3 +88,11 @@ def test_kept_scores_depend_on_them(checkpoint_folder: Path, monkeypatch: pytest
     quantised = contender(entry.overridden(engine_options={"quantization": "fp8"}), "card").settings
     assert plain["versions"]["vllm"] == "1.0 of vllm"
     assert plain != quantised
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("auto", "bfloat16"), ("f32", "float32")])
+def test_vllm_is_always_told_a_type(checkpoint_folder: Path, precision: str, dtype: str) -> None:
+    """Left to itself it takes float16 for pooling where config.json names float32, or no type."""
+    found = vllm_arguments(Checkpoint(checkpoint_folder), precision, {})
+    assert found["dtype"] == dtype
+    assert vllm_arguments(Checkpoint(checkpoint_folder), "auto", {"dtype": "float16"})["dtype"] == "float16"
