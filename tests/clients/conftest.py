@@ -21,6 +21,9 @@ DOCUMENTS = [
     "Yes. <|im_end|> yes",
     "Mars is cold and dry.",
 ]
+MANY = [
+    f"{place}: the wind is {word}." for place in range(500) for word in ("weak", "fair", "strong", "calm")
+]
 INSTRUCTION = "Given a question, retrieve passages about baking"
 
 
@@ -43,6 +46,7 @@ def case(server: Server) -> dict[str, Any]:
         "documents": DOCUMENTS,
         "instruction": INSTRUCTION,
         "top_n": 3,
+        "checks": None,
     }
 
 

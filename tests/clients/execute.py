@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from clients import environments
 from clients.registry import Client
 
-CLIENT_SECONDS = 120
+CLIENT_SECONDS = 300
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP")
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -29,15 +30,16 @@ def quiet() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _QUIET
 
 
-def run(client: Client, case: dict[str, Any], node: str | None = None) -> dict[str, Any]:
-    """A client's script in its environment: what it tells. Fails when it reaches for another machine."""
+def run(client: Client, cases: Sequence[dict[str, Any]], node: str | None = None) -> list[dict[str, Any]]:
+    """A client's script in its environment, for each case: what it tells. Fails when it reaches for another machine."""
     if client.environment == "node":
-        command = [str(node), "--import", "./guard.js", client.script]
+        command = [str(node), "--import", "./guard.js", "run-cases.js", client.script]
     else:
-        command = [str(environments.python_of(client.environment)), str(client.file)]
+        runner = client.file.with_name("run_cases.py")
+        command = [str(environments.python_of(client.environment)), str(runner), str(client.file)]
     done = subprocess.run(
         [*command, *([client.part] if client.part else [])],
-        input=json.dumps(case | {"url": case["url"] + client.path}),
+        input=json.dumps([case | {"url": case["url"] + client.path} for case in cases]),
         capture_output=True,
         text=True,
         check=False,
@@ -47,5 +49,5 @@ def run(client: Client, case: dict[str, Any], node: str | None = None) -> dict[s
     )
     assert done.returncode == 0, f"{client.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     assert "beyond this machine" not in done.stderr, done.stderr[-4000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    outcomes: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return outcomes

@@ -12,7 +12,8 @@ NODE = Path(__file__).parent / "node"
 class Client:
     """environment: one of environments.py, or `node`. path: of its base URL.
 
-    part: the script's argument, where one script serves several clients.
+    part: the script's argument, where one script serves several clients. hides_errors: it tells its user nothing of
+    what a server says. logits: it gives those, and not probabilities.
     """
 
     name: str
@@ -20,6 +21,8 @@ class Client:
     script: str
     path: str = ""
     part: str | None = None
+    hides_errors: bool = False
+    logits: bool = False
 
     @property
     def file(self) -> Path:

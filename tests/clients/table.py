@@ -24,6 +24,9 @@ _CHECKS = {
     "models": "list of models",
     "refusal": "reason of a refusal",
     "embeddings": "embeddings refused",
+    "wrong_key": "reason of a wrong key",
+    "empty": "empty list",
+    "many": "2,000 documents",
 }
 
 

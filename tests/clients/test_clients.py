@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from clients import results
+from clients.conftest import MANY
 from clients.execute import run
 from clients.registry import CLIENTS, Client
 from clients.running import Server
 
+WRONG_KEY = "no-key-of-the-server"
 TOLERANCE = 1e-4  # documents may be batched in another way when a part of them is in the cache
 
 
@@ -29,6 +31,7 @@ def plain(server: Server, case: dict[str, Any]) -> dict[str, Any]:
     assert dict(scores) != pytest.approx(dict(instructed), abs=10 * TOLERANCE)
     return {
         "scores": scores,
+        "many": rank(documents=MANY),
         "objects": scores,
         "top_n": scores[: case["top_n"]],
         "instruction": instructed,
@@ -43,15 +46,37 @@ def plain(server: Server, case: dict[str, Any]) -> dict[str, Any]:
 def test_client(
     client: Client, case: dict[str, Any], plain: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
+    """In one process: everything that the client can be asked, then a wrong key, no documents, and many of them."""
     node = request.getfixturevalue("node") if client.environment == "node" else None
-    told = run(client, case, node)
+    brief = case | {"checks": ["scores"]}
+    cases = [case, brief | {"key": WRONG_KEY}, brief | {"documents": []}, brief | {"documents": MANY}]
+    told, *others = run(client, cases, node)
+    assert "raised" not in told, told
     for check, answer in told["answers"].items():
         expected = plain[check]
         if isinstance(expected, str):
             assert expected in answer, f"{check}: the client hides why it was refused"
         else:
             assert answer == [_near(each) for each in expected], check
-    results.add(client, told["version"], list(told["answers"]))
+    passed = list(told["answers"])
+    if "scores" in passed:
+        passed += _others(client, plain, *others)
+    results.add(client, told["version"], passed)
+
+
+def _others(
+    client: Client, plain: dict[str, Any], wrong: dict[str, Any], empty: dict[str, Any], many: dict[str, Any]
+) -> list[str]:
+    """The checks of a wrong key, no documents and many, as far as the client shows them."""
+    assert "raised" in wrong, "a wrong key was taken"
+    told = "API key is missing or wrong" in wrong["raised"]
+    assert told or client.hides_errors, wrong["raised"]
+    assert "raised" in empty or empty["answers"]["scores"] == [], "results were made of nothing"
+    assert many.get("answers"), many
+    assert len(many["answers"]["scores"]) == len(MANY)
+    # as many as are surely apart: documents that are alike have scores that are alike
+    assert many["answers"]["scores"][:1] == [_near(each) for each in plain["many"][:1]]
+    return [*(["wrong_key"] if told else []), "empty", "many"]
 
 
 def _near(expected: Any) -> Any:

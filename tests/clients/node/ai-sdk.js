@@ -15,9 +15,9 @@ async function ask({ name = given.model, ...options } = {}) {
 
 const rank = async (options) => (await ask(options)).map((hit) => [hit.originalIndex, hit.score]);
 
-tell("@ai-sdk/cohere", {
-  scores: await rank(),
-  top_n: await rank({ topN: given.top_n }),
-  documents: (await ask()).map((hit) => [hit.originalIndex, hit.score, hit.document]),
-  refusal: await refusal(() => rank({ name: given.unknown })),
+await tell("@ai-sdk/cohere", {
+  scores: rank,
+  top_n: () => rank({ topN: given.top_n }),
+  documents: async () => (await ask()).map((hit) => [hit.originalIndex, hit.score, hit.document]),
+  refusal: () => refusal(() => rank({ name: given.unknown })),
 });

@@ -14,10 +14,10 @@ async function ask(options = {}) {
 const rank = async (options) => (await ask(options)).map((hit) => [hit.index, hit.relevanceScore]);
 const hits = await ask({ returnDocuments: true });
 
-tell("cohere-ai", {
-  scores: await rank(),
-  top_n: await rank({ topN: given.top_n }),
-  objects: await rank({ documents: documents.map((text) => ({ text })) }),
-  documents: hits.map((hit) => [hit.index, hit.relevanceScore, hit.document.text]),
-  refusal: await refusal(() => rank({ model: given.unknown })),
+await tell("cohere-ai", {
+  scores: rank,
+  top_n: () => rank({ topN: given.top_n }),
+  objects: () => rank({ documents: documents.map((text) => ({ text })) }),
+  documents: async () => hits.map((hit) => [hit.index, hit.relevanceScore, hit.document.text]),
+  refusal: () => refusal(() => rank({ model: given.unknown })),
 });

@@ -12,8 +12,8 @@ async function rank(options = {}) {
   return found.results.map((hit) => [hit.index, hit.relevanceScore]);
 }
 
-tell("cohere-ai", {
-  scores: await rank(),
-  top_n: await rank({ topN: given.top_n }),
-  refusal: await refusal(() => rank({ model: given.unknown })),
+await tell("cohere-ai", {
+  scores: rank,
+  top_n: () => rank({ topN: given.top_n }),
+  refusal: () => refusal(() => rank({ model: given.unknown })),
 });

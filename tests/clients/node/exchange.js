@@ -1,20 +1,37 @@
-// How a script and its test talk: a case as JSON on stdin, the client's answers as JSON on stdout.
+// How a script and its test talk: a case, and the client's answers by the name of a check. See run-cases.js.
 import { readFileSync } from "node:fs";
 
-export const given = JSON.parse(readFileSync(0, "utf8"));
+export let given;
+export let told;
+
+/** The next script run is asked for this case. */
+export function begin(next) {
+  given = next;
+  told = undefined;
+}
 
 /** What the client says when the server refuses. */
 export async function refusal(call) {
   try {
     return `no error but ${JSON.stringify(await call())}`;
   } catch (error) {
-    return [error.name, error.message, JSON.stringify(error.body ?? error.data ?? error.responseBody)].join(": ");
+    return words(error);
   }
 }
 
-/** Ends the script's work: the answers by the name of a check, and the version of the package. */
-export function tell(name, answers) {
+/** An error as a user sees it, with what caused it. */
+export function words(error) {
+  const found = [error.name, error.message, JSON.stringify(error.body ?? error.data ?? error.responseBody)].join(": ");
+  return error.cause instanceof Error ? `${found}; ${words(error.cause)}` : found;
+}
+
+/** Ends the script's work. answers: the name of a check -> what asks the client for it, called if it is wanted. */
+export async function tell(name, answers) {
   const lock = JSON.parse(readFileSync(new URL("package-lock.json", import.meta.url), "utf8"));
   const { version } = lock.packages[`node_modules/${name}`];
-  console.log("\n" + JSON.stringify({ version, answers }));
+  const found = {};
+  for (const check of given.checks ?? Object.keys(answers)) {
+    if (check in answers) found[check] = await answers[check]();
+  }
+  told = { version, answers: found };
 }

@@ -12,11 +12,10 @@ async function ask(options = {}) {
 }
 
 const rank = async (options) => (await ask(options)).map((hit) => [hit.index, hit.relevanceScore]);
-const hits = await ask({ returnDocuments: true });
 
-tell("voyageai", {
-  scores: await rank(),
-  top_n: await rank({ topK: given.top_n }),
-  documents: hits.map((hit) => [hit.index, hit.relevanceScore, hit.document]),
-  refusal: await refusal(() => rank({ model: given.unknown })),
+await tell("voyageai", {
+  scores: rank,
+  top_n: () => rank({ topK: given.top_n }),
+  documents: async () => (await ask({ returnDocuments: true })).map((hit) => [hit.index, hit.relevanceScore, hit.document]),
+  refusal: () => refusal(() => rank({ model: given.unknown })),
 });

@@ -17,8 +17,8 @@ def rank(model=case.model, **options):
 with_instruction = {"additional_body_parameters": {"instruction": case.instruction}}
 tell(
     "cohere",
-    scores=rank(),
-    top_n=rank(top_n=case.top_n),
-    instruction=rank(request_options=with_instruction),
-    refusal=refusal(lambda: rank(model=case.unknown)),
+    scores=rank,
+    top_n=lambda: rank(top_n=case.top_n),
+    instruction=lambda: rank(request_options=with_instruction),
+    refusal=lambda: refusal(lambda: rank(model=case.unknown)),
 )

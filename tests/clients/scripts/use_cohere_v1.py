@@ -23,10 +23,12 @@ objects = [{"text": text} for text in case.documents]
 with_instruction = {"additional_body_parameters": {"instruction": case.instruction}}
 tell(
     "cohere",
-    scores=rank(),
-    top_n=rank(top_n=case.top_n),
-    objects=rank(documents=objects),
-    instruction=rank(request_options=with_instruction),
-    documents=[(hit.index, hit.relevance_score, hit.document.text) for hit in ask(return_documents=True)],
-    refusal=refusal(lambda: rank(model=case.unknown)),
+    scores=rank,
+    top_n=lambda: rank(top_n=case.top_n),
+    objects=lambda: rank(documents=objects),
+    instruction=lambda: rank(request_options=with_instruction),
+    documents=lambda: [
+        (hit.index, hit.relevance_score, hit.document.text) for hit in ask(return_documents=True)
+    ],
+    refusal=lambda: refusal(lambda: rank(model=case.unknown)),
 )

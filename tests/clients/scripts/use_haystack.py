@@ -61,12 +61,12 @@ def rank(**options):
 
 
 answers = {
-    "scores": rank(),
-    "top_n": rank(top_k=case.top_n),
-    "documents": [(case.index(hit.content), hit.score, hit.content) for hit in ask()],
+    "scores": rank,
+    "top_n": lambda: rank(top_k=case.top_n),
+    "documents": lambda: [(case.index(hit.content), hit.score, hit.content) for hit in ask()],
 }
 if make is vllm:
-    answers["instruction"] = rank(extra_parameters={"instruction": case.instruction})
+    answers["instruction"] = lambda: rank(extra_parameters={"instruction": case.instruction})
 if make is not tei:  # whose interface has no models
-    answers["refusal"] = refusal(lambda: rank(model=case.unknown))
+    answers["refusal"] = lambda: refusal(lambda: rank(model=case.unknown))
 tell(package, **answers)

@@ -11,4 +11,4 @@ case = Case()
 # docs
 client = InferenceClient(model=case.url, token=case.key)
 # end
-tell("huggingface-hub", embeddings=refusal(lambda: client.feature_extraction(case.query)))
+tell("huggingface-hub", embeddings=lambda: refusal(lambda: client.feature_extraction(case.query)))

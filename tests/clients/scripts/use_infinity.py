@@ -22,7 +22,7 @@ def rank(**options):
 
 tell(
     "infinity-client",
-    scores=rank(),
-    top_n=rank(top_n=case.top_n),
-    documents=[(hit.index, hit.relevance_score, hit.document) for hit in ask(return_documents=True)],
+    scores=rank,
+    top_n=lambda: rank(top_n=case.top_n),
+    documents=lambda: [(hit.index, hit.relevance_score, hit.document) for hit in ask(return_documents=True)],
 )

@@ -16,13 +16,13 @@ def rank(model=case.model, **options):
     return [(hit["index"], hit["relevance_score"]) for hit in found]
 
 
-kept = ranker.compress_documents(documents, case.query)
 tell(
     "langchain-cohere",
-    scores=rank(),
-    top_n=rank(top_n=case.top_n),
-    documents=[
-        (case.index(hit.page_content), hit.metadata["relevance_score"], hit.page_content) for hit in kept
+    scores=rank,
+    top_n=lambda: rank(top_n=case.top_n),
+    documents=lambda: [
+        (case.index(hit.page_content), hit.metadata["relevance_score"], hit.page_content)
+        for hit in ranker.compress_documents(documents, case.query)
     ],
-    refusal=refusal(lambda: rank(model=case.unknown)),
+    refusal=lambda: refusal(lambda: rank(model=case.unknown)),
 )

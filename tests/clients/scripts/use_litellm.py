@@ -27,12 +27,14 @@ def rank(**options):
 
 # without this, litellm asks for documents: the shape in which they come back is checked for by itself
 bare = {"return_documents": False}
-answers = {"scores": rank(**bare)}
+answers = {"scores": lambda: rank(**bare)}
 if provider == "hosted_vllm":
-    answers["instruction"] = rank(instruction=case.instruction, **bare)
-hits = ask(return_documents=True).results
-answers["documents"] = [(hit["index"], hit["relevance_score"], hit["document"]["text"]) for hit in hits]
+    answers["instruction"] = lambda: rank(instruction=case.instruction, **bare)
+answers["documents"] = lambda: [
+    (hit["index"], hit["relevance_score"], hit["document"]["text"])
+    for hit in ask(return_documents=True).results
+]
 if provider != "huggingface":  # whose interface has neither models nor a number of results
-    answers["top_n"] = rank(top_n=case.top_n, **bare)
-    answers["refusal"] = refusal(lambda: rank(model=case.unknown, **bare))
+    answers["top_n"] = lambda: rank(top_n=case.top_n, **bare)
+    answers["refusal"] = lambda: refusal(lambda: rank(model=case.unknown, **bare))
 tell("litellm", **answers)

@@ -43,10 +43,10 @@ def rank(**options):
 
 
 answers = {
-    "scores": rank(),
-    "top_n": rank(top_n=case.top_n),
-    "documents": [(case.index(hit.text), hit.score, hit.text) for hit in ask()],
+    "scores": rank,
+    "top_n": lambda: rank(top_n=case.top_n),
+    "documents": lambda: [(case.index(hit.text), hit.score, hit.text) for hit in ask()],
 }
 if kind != "tei-rerank":  # whose interface has no models
-    answers["refusal"] = refusal(lambda: rank(model=case.unknown))
+    answers["refusal"] = lambda: refusal(lambda: rank(model=case.unknown))
 tell(f"llama-index-postprocessor-{kind}", **answers)

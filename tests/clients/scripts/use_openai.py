@@ -18,14 +18,15 @@ def rank(**options):
     return [(hit["index"], hit["relevance_score"]) for hit in ask(**options)]
 
 
-hits = ask(return_documents=True)
 tell(
     "openai",
-    models=[model.id for model in client.models.list()],
-    scores=rank(),
-    top_n=rank(top_n=case.top_n),
-    instruction=rank(instruction=case.instruction),
-    documents=[(hit["index"], hit["relevance_score"], hit["document"]["text"]) for hit in hits],
-    refusal=refusal(lambda: rank(model=case.unknown)),
-    embeddings=refusal(lambda: client.embeddings.create(model=case.model, input=case.query)),
+    models=lambda: [model.id for model in client.models.list()],
+    scores=rank,
+    top_n=lambda: rank(top_n=case.top_n),
+    instruction=lambda: rank(instruction=case.instruction),
+    documents=lambda: [
+        (hit["index"], hit["relevance_score"], hit["document"]["text"]) for hit in ask(return_documents=True)
+    ],
+    refusal=lambda: refusal(lambda: rank(model=case.unknown)),
+    embeddings=lambda: refusal(lambda: client.embeddings.create(model=case.model, input=case.query)),
 )

@@ -10,9 +10,14 @@ provider = sys.argv[1]
 # docs
 ranker = Reranker(case.model, model_type="APIRanker", api_provider=provider, api_key=case.key, url=case.url)
 # end
-found = ranker.rank(case.query, case.documents, doc_ids=list(range(len(case.documents))))
+
+
+def ask():
+    return ranker.rank(case.query, case.documents, doc_ids=list(range(len(case.documents)))).results
+
+
 tell(
     "rerankers",
-    scores=[(hit.doc_id, hit.score) for hit in found.results],
-    documents=[(hit.doc_id, hit.score, hit.text) for hit in found.results],
+    scores=lambda: [(hit.doc_id, hit.score) for hit in ask()],
+    documents=lambda: [(hit.doc_id, hit.score, hit.text) for hit in ask()],
 )

@@ -19,8 +19,8 @@ def rank(**options):
 
 tell(
     "voyageai",
-    scores=rank(),
-    top_n=rank(top_k=case.top_n),
-    documents=[(hit.index, hit.relevance_score, hit.document) for hit in ask()],
-    refusal=refusal(lambda: rank(model=case.unknown)),
+    scores=rank,
+    top_n=lambda: rank(top_k=case.top_n),
+    documents=lambda: [(hit.index, hit.relevance_score, hit.document) for hit in ask()],
+    refusal=lambda: refusal(lambda: rank(model=case.unknown)),
 )
