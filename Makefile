@@ -34,7 +34,7 @@ test-jobs: $(JOBS_VENV)/.ready ## batch jobs on a Ray cluster of several nodes o
 test-vllm: $(VLLM_VENV)/.ready ## the engine vllm on vLLM's build for CPUs (downloads about 1 GB of packages)
 	$(VLLM_VENV)/bin/python -m pytest tests/vllm_engine
 
-test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 1 GB of packages)
+test-clients: $(VENV)/.dev ## rerank clients against a server on this machine (installs about 2 GB of packages, kept in ~/.cache/yesrank-tests)
 	$(BIN)/python -m pytest tests/clients
 
 test-browser: $(VENV)/.dev ## the library and the page in Node and headless Chromium (installs about 800 MB of packages)

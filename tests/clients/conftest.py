@@ -1,15 +1,23 @@
 """One server for all clients, and the case that each of them is given."""
 
+import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clients.registry import NODE
+from clients import environments
+from clients.registry import CLIENTS, NODE
 from clients.running import KEY, Server, serving
+from yesrank.convert import convert
+from yesrank.models.folder import builtin_checkpoint
+from yesrank.qwen3 import Qwen3Config
+from yesrank.randomweights import write_random_checkpoint
 
 QUERY = "Which planet has the strongest winds?"
 DOCUMENTS = [
@@ -27,10 +35,38 @@ MANY = [
 INSTRUCTION = "Given a question, retrieve passages about baking"
 
 
+_SMALL = Qwen3Config(
+    hidden_size=64,
+    intermediate_size=128,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    head_dim=32,
+    vocab_size=0,
+    max_position_embeddings=4096,
+    rms_norm_eps=1e-6,
+    rope_theta=1e6,
+    tie_word_embeddings=True,
+)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`yesrank serve` with the built-in model. Its exit code on SIGTERM is checked at the end."""
     with serving(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Another one, with a random model of one layer: for requests of thousands of documents."""
+    folder = tmp_path_factory.mktemp("quick")
+    source = builtin_checkpoint()
+    words = json.loads((source / "config.json").read_text(encoding="utf-8"))["vocab_size"]
+    write_random_checkpoint(folder / "checkpoint", replace(_SMALL, vocab_size=words), seed=7)
+    shutil.copy(source / "tokenizer.json", folder / "checkpoint")
+    convert(folder / "checkpoint", folder / "model", weights="int8")
+    with serving(folder, str(folder / "model")) as running:
         yield running
 
 
@@ -59,10 +95,42 @@ def node() -> str:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.strip().lstrip("v").split(".")[0]) < 20:
         pytest.skip(f"Node 20 or later is needed, not {version.strip()}")
-    if not (NODE / "node_modules" / ".package-lock.json").exists() or _older(NODE / "node_modules"):
-        subprocess.run([npm, "ci", "--ignore-scripts", "--silent"], cwd=NODE, check=True, timeout=300)
+    packages = environments.cached(
+        "node", (NODE / "package-lock.json").read_bytes(), lambda to: _install(npm, to)
+    )
+    link = NODE / "node_modules"
+    if link.resolve() != packages / "node_modules":
+        if link.is_symlink():
+            link.unlink()
+        elif link.exists():
+            shutil.rmtree(link)
+        link.symlink_to(packages / "node_modules")
     return node
 
 
-def _older(folder: Path) -> bool:
-    return (folder / ".package-lock.json").stat().st_mtime < (NODE / "package-lock.json").stat().st_mtime
+def _install(npm: str, folder: Path) -> None:
+    folder.mkdir()
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(NODE / name, folder)
+    subprocess.run([npm, "ci", "--ignore-scripts", "--silent"], cwd=folder, check=True, timeout=300)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """YESRANK_CLIENTS=third: of the clients only a third, another one with each commit, and only what it needs."""
+    if os.environ.get("YESRANK_CLIENTS") != "third":
+        return
+    names = list(dict.fromkeys(client.environment for client in CLIENTS))
+    count = subprocess.run(
+        ["git", "rev-list", "--count", "HEAD"], capture_output=True, text=True, check=False
+    )
+    turn = int(count.stdout.strip() or 0) % 3
+    mine = {name for place, name in enumerate(names) if place % 3 == turn}
+    left_out = [item for item in items if _environment(item) not in {None, *mine}]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _environment(item: pytest.Item) -> str | None:
+    """Of a test of one client; None for all others, which always run."""
+    client = getattr(item, "callspec", None) and item.callspec.params.get("client")  # type: ignore[attr-defined]
+    return client.environment if client else None

@@ -6,13 +6,23 @@ After a change here: `python tests/clients/environments.py [NAME ...]`, which as
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 HERE = Path(__file__).parent
 HOME = HERE.parent.parent / ".venv-clients"
+"""What belongs to this checkout: what passed in it."""
+CACHE = Path(os.environ.get("YESRANK_CLIENTS_CACHE") or Path.home() / ".cache" / "yesrank-tests" / "clients")
+"""The environments, which other checkouts use too: each is called by what its lock holds."""
 _PROJECT = tomllib.loads((HERE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PYTHON = "3.11"  # the oldest that yesrank runs on
 
@@ -43,6 +53,28 @@ ENVIRONMENTS = {
         "huggingface-hub==2.4.0",
         "infinity-client==0.0.78",  # wants an older httpx than the others
     ),
+    "services": (
+        "boto3==1.44.5",
+        "contextual-client==0.11.0",
+        "dashscope==2.0.2",
+        "easyrerank==0.2.4",
+        "jina-cli==0.3.0",
+        "mixedbread==0.54.0",
+        "openai-simple-rerank==0.1.3",
+        "openrouter==1.3.84",
+        "pinecone==10.2.0",
+        "together==3.1.1",
+        "xinference-client==4.1.0",
+        "zeroentropy==0.1.0a11",
+    ),
+    "more-frameworks": (
+        "langchain-nvidia-ai-endpoints==1.5.0",
+        "langchain-reranker==0.1.4",
+        "langchain-voyageai==0.4.1",
+        "llama-index-postprocessor-dashscope-rerank==0.6.0",
+        "llama-index-postprocessor-nvidia-rerank==0.7.0",
+    ),
+    "generators": ("openapi-python-client==0.29.1", "ruff==0.17.5"),
     "integrations": (  # what yesrank.integrations has classes for, and yesrank's own dependencies
         "haystack-ai==3.4.0",
         "langchain-classic==1.0.8",
@@ -68,19 +100,53 @@ def lock_of(name: str) -> Path:
 
 
 def python_of(name: str) -> Path:
-    """The environment's interpreter. Makes the environment when it is missing or its lock has changed."""
-    folder = HOME / name
-    windows = sys.platform == "win32"
-    python = folder / ("Scripts/python.exe" if windows else "bin/python")
-    mark = folder / "lock.sha256"
-    wanted = hashlib.sha256(lock_of(name).read_bytes() + sys.version.encode()).hexdigest()
-    if not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
-        _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        _run(str(python), "-m", "pip", "install", *_PIP, "-r", str(lock_of(name)))
-        mark.write_text(wanted, encoding="utf-8")
-    return python
+    """The environment's interpreter. Makes the environment when there is none of this lock."""
+    folder = cached(
+        name, lock_of(name).read_bytes() + sys.version.encode(), lambda folder: _make(folder, name)
+    )
+    return _python_in(folder)
 
 
+def cached(name: str, contents: bytes, make: Callable[[Path], None]) -> Path:
+    """The folder of that name and contents, made once; those of its name that nobody used for long are removed."""
+    folder = CACHE / f"{name}-{hashlib.sha256(contents).hexdigest()[:12]}"
+    mark = folder / "made"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        _take(lock)
+        if not mark.exists():
+            for old in CACHE.glob(f"{name}-" + "[0-9a-f]" * 12):
+                if old == folder or _is_old(old / "made"):
+                    shutil.rmtree(old)
+            make(folder)
+        mark.touch()
+    return folder
+
+
+def _is_old(mark: Path) -> bool:
+    return not mark.exists() or time.time() - mark.stat().st_mtime > _OLD
+
+
+def _take(lock: IO[str]) -> None:
+    """Waits until no other process makes or removes folders of the name."""
+    if sys.platform != "win32":
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _make(folder: Path, name: str) -> None:
+    _run(sys.executable, "-m", "venv", "--clear", str(folder))
+    python, lock = str(_python_in(folder)), str(lock_of(name))
+    if shutil.which("uv"):  # several times as quick
+        _run("uv", "pip", "install", "--quiet", "--no-deps", "--python", python, "-r", lock)
+    else:
+        _run(python, "-m", "pip", "install", *_PIP, "-r", lock)
+
+
+def _python_in(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+_OLD = 14 * 24 * 3600  # seconds
 _PIP = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--no-input")
 
 

@@ -1,4 +1,4 @@
-"""What passed in this run, kept beside the environments for `table.py`."""
+"""What passed in this run; kept with what passed before for `table.py`."""
 
 import json
 from typing import Any
@@ -14,7 +14,8 @@ def add(client: Client, version: str, checks: list[str]) -> None:
     """A client that passed its checks."""
     _passed[client.name] = {"version": version, "checks": sorted(checks)}
     HOME.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(_passed, indent=1), encoding="utf-8")
+    before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    FILE.write_text(json.dumps(before | _passed, indent=1), encoding="utf-8")
 
 
 def passed() -> dict[str, dict[str, Any]]:

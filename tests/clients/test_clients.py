@@ -1,6 +1,7 @@
 """Every client against the server: the same order, scores and documents as a plain request gives."""
 
 import json
+import math
 import urllib.error
 from typing import Any
 
@@ -31,7 +32,7 @@ def plain(server: Server, case: dict[str, Any]) -> dict[str, Any]:
     assert dict(scores) != pytest.approx(dict(instructed), abs=10 * TOLERANCE)
     return {
         "scores": scores,
-        "many": rank(documents=MANY),
+        "logits": rank(raw_scores=True),
         "objects": scores,
         "top_n": scores[: case["top_n"]],
         "instruction": instructed,
@@ -42,15 +43,35 @@ def plain(server: Server, case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def crowd(quick: Server, case: dict[str, Any]) -> dict[str, Any]:
+    """A case of many documents, and under `best` the hit that comes first."""
+    asked = {"query": case["query"], "documents": MANY}
+    first = quick.ask("/v1/rerank", asked)["results"][0]
+    best = [first["index"], first["relevance_score"]]
+    return case | {
+        "url": quick.url,
+        "model": quick.model,
+        "documents": MANY,
+        "checks": ["scores"],
+        "best": best,
+    }
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: f"{client.name}, {client.environment}")
 def test_client(
-    client: Client, case: dict[str, Any], plain: dict[str, Any], request: pytest.FixtureRequest
+    client: Client,
+    case: dict[str, Any],
+    crowd: dict[str, Any],
+    plain: dict[str, Any],
+    request: pytest.FixtureRequest,
 ) -> None:
     """In one process: everything that the client can be asked, then a wrong key, no documents, and many of them."""
     node = request.getfixturevalue("node") if client.environment == "node" else None
     brief = case | {"checks": ["scores"]}
-    cases = [case, brief | {"key": WRONG_KEY}, brief | {"documents": []}, brief | {"documents": MANY}]
+    cases = [case, brief | {"key": WRONG_KEY}, brief | {"documents": []}, crowd]
     told, *others = run(client, cases, node)
+    plain = _as_logits(plain) if client.logits else plain
     assert "raised" not in told, told
     for check, answer in told["answers"].items():
         expected = plain[check]
@@ -60,12 +81,24 @@ def test_client(
             assert answer == [_near(each) for each in expected], check
     passed = list(told["answers"])
     if "scores" in passed:
-        passed += _others(client, plain, *others)
+        passed += _others(client, _logit(crowd["best"]) if client.logits else crowd["best"], *others)
     results.add(client, told["version"], passed)
 
 
+def _as_logits(plain: dict[str, Any]) -> dict[str, Any]:
+    """What is expected of a client that gives logits where others give scores."""
+    logits = dict(plain["logits"])
+    hits = {check: plain[check] for check in ("scores", "top_n", "documents")}
+    told = {check: [[hit[0], logits[hit[0]], *hit[2:]] for hit in found] for check, found in hits.items()}
+    return {**plain, **told}
+
+
+def _logit(best: list[Any]) -> list[Any]:
+    return [best[0], math.log(best[1] / (1 - best[1]))]
+
+
 def _others(
-    client: Client, plain: dict[str, Any], wrong: dict[str, Any], empty: dict[str, Any], many: dict[str, Any]
+    client: Client, best: list[Any], wrong: dict[str, Any], empty: dict[str, Any], many: dict[str, Any]
 ) -> list[str]:
     """The checks of a wrong key, no documents and many, as far as the client shows them."""
     assert "raised" in wrong, "a wrong key was taken"
@@ -74,8 +107,7 @@ def _others(
     assert "raised" in empty or empty["answers"]["scores"] == [], "results were made of nothing"
     assert many.get("answers"), many
     assert len(many["answers"]["scores"]) == len(MANY)
-    # as many as are surely apart: documents that are alike have scores that are alike
-    assert many["answers"]["scores"][:1] == [_near(each) for each in plain["many"][:1]]
+    assert many["answers"]["scores"][0] == _near(best)
     return [*(["wrong_key"] if told else []), "empty", "many"]
 
 

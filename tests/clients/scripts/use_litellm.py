@@ -13,7 +13,13 @@ if (
     litellm.utils._get_max_position_embeddings = lambda model_name: None
 
 
+more = {"watsonx": {"headers": {"Authorization": f"Bearer {case.key}"}, "project_id": "any"}}.get(
+    provider, {}
+)
+
+
 def ask(model=case.model, **options):
+    options |= more
     # docs
     return litellm.rerank(
         f"{provider}/{model}", case.query, case.documents, api_base=case.url, api_key=case.key, **options
@@ -34,7 +40,13 @@ answers["documents"] = lambda: [
     (hit["index"], hit["relevance_score"], hit["document"]["text"])
     for hit in ask(return_documents=True).results
 ]
-if provider != "huggingface":  # whose interface has neither models nor a number of results
+if provider == "deepinfra":  # whose answer has scores alone, in the order sent
+    del answers["documents"]
+    answers["scores"] = lambda: sorted(rank(**bare), key=lambda hit: -hit[1])
+if provider == "scaleway":
+    del answers["documents"]
+if provider not in ("huggingface", "deepinfra"):  # whose interfaces have no number of results
     answers["top_n"] = lambda: rank(top_n=case.top_n, **bare)
+if provider != "huggingface":  # whose interface has no models
     answers["refusal"] = lambda: refusal(lambda: rank(model=case.unknown, **bare))
 tell("litellm", **answers)
