@@ -75,7 +75,6 @@ CLIENTS = (
     Client("litellm `azure_ai/`", "general", "use_litellm.py", "", "azure_ai"),
     Client("litellm `dashscope/`", "general", "use_litellm.py", "/compatible-api/v1/reranks", "dashscope"),
     Client("litellm `deepinfra/`", "general", "use_litellm.py", "/v1", "deepinfra"),
-    Client("litellm `fireworks_ai/`", "general", "use_litellm.py", "/inference/v1", "fireworks_ai"),
     Client("litellm `nvidia_nim/`", "general", "use_litellm.py", "", "nvidia_nim", logits=True),
     Client("litellm `scaleway/`", "general", "use_litellm.py", "/v1", "scaleway"),
     Client("litellm `together_ai/`", "general", "use_litellm.py", "/v1", "together_ai"),
@@ -168,7 +167,9 @@ CLIENTS = (
     Client("Node: @langchain/cohere", "node", "services.js", "", "@langchain/cohere"),
     Client("Node: @mixedbread/sdk", "node", "services.js", "", "@mixedbread/sdk"),
     Client("Node: @openrouter/sdk", "node", "services.js", "/api/v1", "@openrouter/sdk"),
-    Client("Node: @pinecone-database/pinecone", "node", "services.js", "", "@pinecone-database/pinecone"),
+    Client(
+        "Node: @pinecone-database/pinecone", "node", "services.js", "", "@pinecone-database/pinecone", True
+    ),
     Client("Node: contextual-client", "node", "services.js", "/v1", "contextual-client"),
     Client("Node: together-ai", "node", "services.js", "/v1", "together-ai"),
     Client("Node: zeroentropy", "node", "services.js", "/v1", "zeroentropy"),

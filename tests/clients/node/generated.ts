@@ -1,8 +1,8 @@
 // What openapi-typescript-codegen makes of our description: the compiler knows every field.
-import { readFileSync } from "node:fs";
 import { ApiError, DefaultService, OpenAPI, type RerankResponse } from "./made";
 
 declare function require(name: string): any;
+const { readFileSync } = require("node:fs");
 
 async function main(): Promise<void> {
   const given = JSON.parse(readFileSync(0, "utf8"));

@@ -94,4 +94,7 @@ const answers = {
 if (["@openrouter/sdk", "@pinecone-database/pinecone"].includes(name)) {
   answers.documents = () => ask(given.model);
 }
+if (name === "@pinecone-database/pinecone") {
+  delete answers.refusal; // it has words of its own for a 404
+}
 await tell(name, answers);
