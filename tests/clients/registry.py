@@ -13,7 +13,7 @@ class Client:
     """environment: one of environments.py, or `node`. path: of its base URL.
 
     part: the script's argument, where one script serves several clients. hides_errors: it tells its user nothing of
-    what a server says. logits: it gives those, and not probabilities.
+    what a server says. logits: it gives those, and not probabilities. most: documents that it sends at most.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Client:
     part: str | None = None
     hides_errors: bool = False
     logits: bool = False
+    most: int | None = None
 
     @property
     def file(self) -> Path:
@@ -101,7 +102,7 @@ CLIENTS = (
     Client("llama-index `CohereRerank`", "frameworks", "use_llamaindex.py", "", "cohere-rerank"),
     Client("llama-index `JinaRerank`", "frameworks", "use_llamaindex.py", "/v1", "jinaai-rerank"),
     Client("haystack `HuggingFaceTEIRanker`", "haystack", "use_haystack.py", "", "huggingface-api-haystack"),
-    Client("haystack `CohereRanker`", "haystack", "use_haystack.py", "", "cohere-haystack"),
+    Client("haystack `CohereRanker`", "haystack", "use_haystack.py", "", "cohere-haystack", most=1000),
     Client("haystack `JinaRanker`", "haystack", "use_haystack.py", "/v1/rerank", "jina-haystack"),
     Client("haystack `VLLMRanker`", "haystack", "use_haystack.py", "/v1", "vllm-haystack"),
     Client("dashscope `TextReRank`", "services", "use_services.py", "/api/v1", "dashscope"),
