@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from yesrank import qwen3
 from yesrank.checkpoint import Checkpoint
 from yesrank.convert import convert
+from yesrank.convert.subject import subject_of
 from yesrank.errors import CheckpointError, ModelNotFound, UnsupportedModel
 from yesrank.models.folder import open_model
 from yesrank.verify import verify
@@ -280,7 +281,7 @@ def test_an_adapter_is_merged(checkpoint_folder: Path, tmp_path: Path) -> None:
         assert checkpoint.rows(name, 1, 3) == pytest.approx(expected[1:3], abs=1e-5)
     assert checkpoint.notes == ("the adapter says that it was trained on some/base",)
     assert checkpoint.files[-1] == tmp_path / "adapter" / "adapter_model.safetensors"
-    convert(checkpoint, tmp_path / "out", weights="bf16")
+    convert(subject_of(checkpoint_folder, lora=tmp_path / "adapter"), tmp_path / "out", weights="bf16")
     manifest = open_model(tmp_path / "out").manifest
     assert manifest is not None
     assert [*manifest.source_files] == ["model.safetensors", "adapter_model.safetensors"]

@@ -87,6 +87,24 @@ def test_verify_allows_the_error_of_the_weights_that_are_there(
     assert report.passed
 
 
+def test_a_cache_that_is_taken_as_inputs_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["bf16"], tmp_path / "foreign"))
+    (folder / "yesrank.json").unlink()
+    model = ov.Core().read_model(folders["bf16"] / "openvino_model.xml")
+    past = ops.parameter([-1, 2, -1, 32], ov.Type.f32, name="past_key_values.0.key")
+    past.output(0).set_names({"past_key_values.0.key"})
+    beams = next(each for each in model.get_parameters() if each.get_friendly_name() == "beam_idx")
+    beams.output(0).set_names({"other"})
+    ov.save_model(
+        ov.Model(model.get_results(), model.get_sinks(), [*model.get_parameters(), past]), folder / "x.xml"
+    )
+    for end in ("xml", "bin"):
+        (folder / f"x.{end}").replace(folder / f"openvino_model.{end}")
+    with pytest.raises(UnsupportedModel, match="takes its cache as inputs") as caught:
+        Reranker(folder)
+    assert "without stateful=False" in str(caught.value.hint)
+
+
 def test_what_cannot_be_run_is_told_alike(
     folders: dict[str, Path], checkpoint_folder: Path, tmp_path: Path
 ) -> None:

@@ -166,6 +166,11 @@ def _read(core: ov.Core, xml: Path) -> ov.Model:
     names = {name for port in model.inputs for name in port.get_names()}
     if names >= _INPUTS or (cacheless.INPUTS <= names <= _INPUTS and not cacheless.has_cache(model)):
         return model
+    if any(name.startswith("past_key_values") for name in names):
+        raise UnsupportedModel(
+            f"{xml} takes its cache as inputs (past_key_values), as exports with stateful=False do",
+            "export it again without stateful=False, or without a cache (use_cache=False)",
+        )
     raise UnsupportedModel(
         f"{xml} has the inputs {', '.join(sorted(names))}; a decoder has some of {', '.join(sorted(_INPUTS))}",
         "export it as text-generation-with-past or feature-extraction, or convert the checkpoint with: "
