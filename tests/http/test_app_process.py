@@ -205,3 +205,34 @@ def test_a_name_that_is_not_there(tmp_path: Path) -> None:
     with serve(tmp_path, "no-such-model", "--port", "0") as server:
         assert server.ended() == 1
     assert "no-such-model" in server.lines[0]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+def test_a_full_disk_under_the_log_and_the_caches_stops_nobody(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # neither a file nor a folder can be made below a device
+    places = {"HOME": "/dev/full", "XDG_CACHE_HOME": "/dev/full/c", "YESRANK_HASHES": "/dev/full/h.sqlite"}
+    command = [*COMMAND, "builtin", "--port", str(port)]
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(command, stderr=full, stdout=full, env={**os.environ, **places}) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        try:
+            wait_for(lambda: _is_ready(client), 60)
+            for _ in range(20):
+                assert client.post("/v1/rerank", json=GOOD).status_code == 200
+                assert client.post("/nothing", json={}).status_code == 404
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/ready").status_code == 200
+    except httpx.ConnectError:
+        return False
