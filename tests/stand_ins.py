@@ -31,6 +31,7 @@ class WordOverlapReranker:
         threshold: float | None = None,
         progress: Callable[[int], None] | bool = False,
         as_text: bool = False,
+        long: str = "cut",
     ) -> Ranking:
         self.calls.append({**self.options, "query": query, "instruction": instruction, "top_n": top_n})
         words = set(re.findall(r"\w+", query.lower()))

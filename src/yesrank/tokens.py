@@ -18,6 +18,10 @@ MODEL_CARD_MAX_LENGTH = 8192
 _CHARACTERS_A_TOKEN = 8  # more than in most texts
 _LEAST_CHARACTERS = 512  # longer than anything in a text that hangs together, such as marks upon marks
 _PATIENCE = 2
+_OVERLAP, _SPARE = (
+    256,
+    8,
+)  # tokens; the latter for a word that begins earlier, and for cuts that make other tokens
 _LETTER = r"[^\W\d_]"
 _CONTROL_TOKEN = re.compile(r"<\|[^<>|\s]+\|>|</?think>")
 _GAP = re.compile(
@@ -94,6 +98,24 @@ class PromptEncoder:
             room = min(room, max(1, max_document_tokens))
         bodies = self._encode_documents([frame.piece(document) for document in documents], room)
         return [Prompt(prefix, Ids([*body[:room], *suffix]), len(body) > room) for body in bodies]
+
+    def windows(self, frame: Frame, document: str, max_length: int) -> list[tuple[int, int]]:
+        """(start, end) of overlapping parts of a document, in characters, each of which fits into a prompt.
+
+        They begin and end between words where there are any, and share a quarter of their tokens, 256 at most: a
+        sentence that lies across the end of one is whole in the next.
+        """
+        room = max_length - len(self._prefix(frame)) - len(self._control.encode(frame.suffix).ids) - _SPARE
+        room = max(1, room)
+        step = room - min(room // 4, _OVERLAP)
+        places = self._user.encode(_without_surrogates(document)).offsets
+        found: list[tuple[int, int]] = []
+        for first in range(0, max(1, len(places) - (room - step)), step):
+            start = _word_start(document, places, first)
+            end = len(document) if first + room >= len(places) else places[first + room - 1][1]
+            part = document[start:end]
+            found.append((start + len(part) - len(part.lstrip()), start + len(part.rstrip())))
+        return found
 
     def check_template(self, template: Template) -> None:
         """Raises InputError for text that this tokenizer does not give back as it is.
@@ -188,6 +210,15 @@ class PromptEncoder:
     def _encode_user(self, texts: Sequence[str]) -> list[list[int]]:
         clean = [_without_surrogates(text) for text in texts]
         return [encoding.ids for encoding in self._user.encode_batch_fast(clean)]
+
+
+def _word_start(text: str, places: Sequence[tuple[int, int]], at: int) -> int:
+    """Where a token begins, or the word that it is a part of, where that is near."""
+    for before in range(at, max(-1, at - _SPARE), -1):
+        start = places[before][0] if places else 0
+        if start == 0 or text[start].isspace() or text[start - 1].isspace():
+            return start
+    return places[at][0]
 
 
 def _head(text: str, characters: int) -> str:

@@ -89,6 +89,8 @@ class Hit:
     """One ranked document. index: its position in the request; logit: yes minus no; score: sigmoid(logit).
 
     document: the text that was judged. given: the document as the caller gave it, a string or a dict.
+    passage: (start, end) in characters of the text, where the window lies that the score is of; None where the
+    document was judged as a whole, or cut.
     """
 
     index: int
@@ -97,6 +99,7 @@ class Hit:
     truncated: bool
     document: str
     given: Any = field(default=None, compare=False)
+    passage: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         cut = ", truncated" if self.truncated else ""

@@ -153,7 +153,16 @@ def test_json(fake_reranker: type[WordOverlapReranker]) -> None:
     data = json.loads(done.stdout)
     assert [hit["id"] for hit in data["results"]] == ["d1", "d0"]
     assert [hit["index"] for hit in data["results"]] == [1, 0]
-    assert set(data["results"][0]) == {"index", "id", "source", "score", "logit", "truncated", "text"}
+    assert set(data["results"][0]) == {
+        "index",
+        "id",
+        "source",
+        "score",
+        "logit",
+        "truncated",
+        "passage",
+        "text",
+    }
     assert data["query"] == QUERY
     assert data["engine"] == "fake"
 

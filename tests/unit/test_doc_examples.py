@@ -4,4 +4,4 @@ import doc_examples
 
 
 def test_the_examples_run() -> None:
-    assert doc_examples.run(of_projects=False) == 7
+    assert doc_examples.run(of_projects=False) == 8

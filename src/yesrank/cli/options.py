@@ -28,6 +28,13 @@ class EngineName(StrEnum):
     VLLM = "vllm"
 
 
+class Long(StrEnum):
+    """What is done with a document that is longer than the limit."""
+
+    CUT = "cut"
+    BEST = "best-passage"
+
+
 class Weights(StrEnum):
     """How converted weights are stored."""
 

@@ -25,6 +25,7 @@ def as_data(ranking: "Ranking", passages: Sequence[Passage]) -> dict[str, Any]:
             "score": float(hit.score),
             "logit": float(hit.logit),
             "truncated": hit.truncated,
+            "passage": None if hit.passage is None else [*hit.passage],
             "text": hit.document,
         }
         for hit in ranking
@@ -94,6 +95,9 @@ def as_table(
 
 
 def _text(hit: "Hit") -> str:
+    if hit.passage is not None:  # the part that the score is of
+        start, end = hit.passage
+        return f"{_CUT if hit.truncated else ''}[{start}-{end}] {output.printable(hit.document[start:end])}"
     return (_CUT if hit.truncated else "") + output.printable(hit.document)
 
 

@@ -21,6 +21,7 @@ from yesrank.cli.options import (
     EngineOptionsOption,
     InstructionOption,
     JsonOption,
+    Long,
     MaxLengthOption,
     ModelOption,
     PrecisionOption,
@@ -47,6 +48,12 @@ def rerank(
     instruction: InstructionOption = None,
     template: TemplateOption = None,
     max_length: MaxLengthOption = None,
+    long: Annotated[
+        Long,
+        typer.Option(
+            "--long", help="A document beyond --max-length: cut, or judged in windows, the best counting."
+        ),
+    ] = Long.CUT,
     top_n: Annotated[
         int | None, typer.Option("--top-n", "-n", min=1, help="Show only the best N documents.")
     ] = None,
@@ -110,6 +117,7 @@ def rerank(
                 threshold=threshold,
                 progress=progress or False,
                 as_text=text,
+                long=long.value,
             )
         info = reranker.info
     if as_json:

@@ -10,13 +10,14 @@ import numpy as np
 
 from yesrank import head
 from yesrank.errors import EngineError, InputError
-from yesrank.models import inputs
+from yesrank.models import inputs, windows
 from yesrank.models.background import Background
 from yesrank.models.engines import open_engine
 from yesrank.models.folder import ModelFolder, head_rows, model_path, open_model
 from yesrank.models.held import unchanged
 from yesrank.models.integrity import SMALL_FILES
 from yesrank.models.jobs import RankJob, ScoreJob, checked, rank_job, reporter, score_job
+from yesrank.models.windows import Windows
 from yesrank.prompt import DEFAULT_INSTRUCTION, frame
 from yesrank.templates import is_own
 from yesrank.tokens import PromptEncoder
@@ -94,6 +95,8 @@ class Reranker:
         threshold: float | None = None,
         progress: bool | Progress = False,
         as_text: bool = False,
+        long: str = windows.CUT,
+        max_passages: int | None = None,
     ) -> Ranking:
         """Documents in descending order of their logit; ties keep the order given.
 
@@ -102,13 +105,16 @@ class Reranker:
         0 to 1. progress: True for a bar on stderr, or a callable that is told how many more documents are done.
         instruction: instead of the reranker's own. A query and documents that are in the model's template already are
         taken out of it, with a warning (docs/prompts.md); as_text: read them as the text they are.
+        long: what is done with a document that is longer than max_length: "cut" its end off, or "best-passage": it is
+        judged in overlapping windows, max_passages at most, and has the score of the best, which the hit names.
         Raises InputError, which names the field, or EngineError.
         """
         job = rank_job(
             query, documents, instruction, top_n, threshold, as_text=as_text, template=self.template
         )
+        most = windows.check_long(long, max_passages)
         with reporter(progress, len(job.given)) as report:
-            return self._rank(job, report)
+            return self._rank(job, report, long, most)
 
     async def arank(
         self,
@@ -120,6 +126,8 @@ class Reranker:
         threshold: float | None = None,
         progress: bool | Progress = False,
         as_text: bool = False,
+        long: str = windows.CUT,
+        max_passages: int | None = None,
     ) -> Ranking:
         """As `rank`, on a thread of the reranker's own; one call after the other. `progress` is called there.
 
@@ -129,8 +137,11 @@ class Reranker:
         job = rank_job(
             query, documents, instruction, top_n, threshold, as_text=as_text, template=self.template
         )
+        most = windows.check_long(long, max_passages)
         with reporter(progress, len(job.given)) as report:
-            return await self._background.run(lambda check: self._rank(job, checked(check, report)))
+            return await self._background.run(
+                lambda check: self._rank(job, checked(check, report), long, most)
+            )
 
     def score(
         self,
@@ -274,17 +285,61 @@ class Reranker:
             f"template {self.template.name}, max_length {self.max_length}>"
         )
 
-    def _rank(self, job: RankJob, report: Progress | None) -> Ranking:
-        prompts = self.prompts(job.query, job.documents, instruction=job.instruction)
-        logits, scores = self.judge(prompts, report)
+    def windows(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        instruction: str | None = None,
+        max_document_tokens: int | None = None,
+        max_length: int | None = None,
+        max_query_tokens: int | None = None,
+        most: int | None = None,
+    ) -> Windows:
+        """As `prompts`, but a document that is too long in windows, `most` of them at most."""
+        limits: dict[str, Any] = {"max_length": max_length, "max_query_tokens": max_query_tokens}
+        whole = self.prompts(
+            query, documents, instruction=instruction, max_document_tokens=max_document_tokens, **limits
+        )
+        chosen = self._instruction if instruction is None else instruction
+        around = frame(self.template, chosen, query)
+        length = min(self.max_length, max_length or self.max_length)
+        if max_document_tokens is not None and whole:
+            fixed = self._encoder.prompts(around, [""], length)[0]
+            length = min(length, len(fixed) + max_document_tokens)
+        return windows.split(
+            whole,
+            documents,
+            lambda document: self._encoder.windows(around, document, length),
+            lambda texts: self._encoder.prompts(around, texts, length),
+            most,
+        )
+
+    def _rank(self, job: RankJob, report: Progress | None, long: str, most: int | None) -> Ranking:
+        if long == windows.BEST:
+            parts = self.windows(job.query, job.documents, instruction=job.instruction, most=most)
+        else:
+            parts = windows.whole(self.prompts(job.query, job.documents, instruction=job.instruction))
+        every, _ = self.judge(parts.prompts, report)
+        best = parts.best(every)
+        logits = every[best]
+        scores = head.scores(logits)
         order = np.argsort(-logits, kind="stable")
         if job.threshold is not None:
             order = order[scores[order] >= job.threshold]
         hits = tuple(
-            Hit(int(i), float(scores[i]), float(logits[i]), prompts[i].truncated, job.texts[i], job.given[i])
+            Hit(
+                int(i),
+                float(scores[i]),
+                float(logits[i]),
+                int(i) in parts.cut,
+                job.texts[i],
+                job.given[i],
+                windows.within(job.texts[i], job.documents[i], parts.spans[best[i]]),
+            )
             for i in order[: job.top_n]
         )
-        return Ranking(hits, tokens=sum(len(prompt) for prompt in prompts))
+        return Ranking(hits, tokens=sum(len(prompt) for prompt in parts.prompts))
 
     def _score(self, job: ScoreJob, report: Progress | None) -> PairScores:
         results: list[tuple[FloatArray, FloatArray]] = []

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from yesrank import head
+from yesrank.models.windows import Windows
 from yesrank.serve.dialects import Dialect
 from yesrank.serve.http import body, uploads
 from yesrank.serve.http.body import Refused
 from yesrank.serve.queue.scheduler import Answer
 from yesrank.serve.requests import RerankRequest, RerankResult, Scored
 from yesrank.serve.settings import Settings
-from yesrank.types import Prompt
 
 T = TypeVar("T")
 SLOW_DOCUMENTS, SLOW_CHARACTERS = 64, 50_000
@@ -75,22 +75,21 @@ def is_slow(request: RerankRequest) -> bool:
 def render(
     dialect: Dialect,
     request: RerankRequest,
-    prompts: list[Prompt],
+    parts: Windows,
     answer: Answer,
     request_id: str,
     model: str,
 ) -> bytes:
     """The body of the response."""
-    scores = head.scores(answer.logits).tolist()
+    best = parts.best(answer.logits)
+    logits = answer.logits[best]
     results = tuple(
-        Scored(index, score, logit, prompt.truncated)
-        for index, (score, logit, prompt) in enumerate(
-            zip(scores, answer.logits.tolist(), prompts, strict=True)
+        Scored(index, score, logit, index in parts.cut, parts.spans[row])
+        for index, (score, logit, row) in enumerate(
+            zip(head.scores(logits).tolist(), logits.tolist(), best.tolist(), strict=True)
         )
     )
-    result = RerankResult(
-        request_id, model, results, sum(len(prompt) for prompt in prompts), int(time.time())
-    )
+    result = RerankResult(request_id, model, results, sum(map(len, parts.prompts)), int(time.time()))
     return encode(dialect.render(request, result))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yesrank.errors import InputError
+from yesrank.models.windows import CUT
 from yesrank.prompt import TEMPLATES, Template
 from yesrank.rendered import plain
 
@@ -20,7 +21,8 @@ class RerankRequest:
     default. instruction: None for the model's own; instructions: one for each query, where queries brought them.
     top_n: None for all. max_tokens_per_doc: cap on a document's own tokens; max_length: on those of a whole prompt;
     max_query_tokens: a query of more is an error, for none is ever cut. truncate: False makes a document that does not
-    fit an error. prefix, suffix: what the client takes for the template's. as_text: queries and documents are not
+    fit an error. prefix, suffix: what the client takes for the template's. long: cut, or best-passage:
+    a document that does not fit is judged in windows, max_passages at most. as_text: queries and documents are not
     looked at for a template. options: what only the dialect's render needs (whether to return documents or raw logits,
     the caller's documents as they came). notes: what the caller is to be told.
     """
@@ -36,6 +38,8 @@ class RerankRequest:
     max_query_tokens: int | None = None
     max_length: int | None = None
     truncate: bool = True
+    long: str = CUT
+    max_passages: int | None = None
     prefix: str | None = None
     suffix: str | None = None
     as_text: bool = False
@@ -67,12 +71,13 @@ class RerankRequest:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One document's result. index: its position in the request."""
+    """One document's result. index: its position in the request. passage: where the window lies that it is of."""
 
     index: int
     score: float
     logit: float
     truncated: bool
+    passage: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

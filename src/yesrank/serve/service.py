@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from yesrank.errors import Draining, InputError, ModelNotFound
+from yesrank.models.windows import Windows, whole
 from yesrank.serve import answering, embedding, searching
 from yesrank.serve.answering import Workers
 from yesrank.serve.dialects import Dialect, embed, model_in, recognise
@@ -28,7 +29,7 @@ from yesrank.serve.watch import tracing
 from yesrank.serve.watch.metrics import Metrics, Now
 from yesrank.serve.watch.record import Record, record_of
 from yesrank.store.entry import BUILTIN
-from yesrank.types import FloatArray, Prompt
+from yesrank.types import FloatArray
 
 _CLOSE_SECONDS = 10
 _MARGIN = 0.25  # seconds: the scheduler's own deadline comes first, and says how far the work came
@@ -38,7 +39,7 @@ _DEFAULT_ANSWERS = "no model has the name that was asked for: the default one an
 @dataclass(frozen=True, slots=True)
 class _Scored:
     model: str
-    prompts: list[Prompt]
+    parts: Windows
     answer: Answer
 
 
@@ -188,7 +189,7 @@ class Service:
             with tracing.span("score", record):
                 answer = await self.scheduler.score(handle, prompts, deadline=deadline)
             self._told(record, answer)
-            self._count(record, _Scored(name, prompts, answer))
+            self._count(record, _Scored(name, whole(prompts), answer))
             with tracing.span("render", record):
                 return await self._workers.run(
                     embedding.is_slow(parsed),
@@ -234,7 +235,7 @@ class Service:
         decoded, _ = await answering.decode(raw, self._workers, self.settings)
         asked = searching.parse(decoded)
         answering.check_size(asked.judged([]), self.settings)
-        spec = self.pool.find(asked.model).spec if asked.rerank else None
+        spec = self.pool.find(self._ranker(asked.model)).spec if asked.rerank else None
         index = await self._workers.run(True, lambda: self.indexes.open(asked.index))
 
         async def judge(request: RerankRequest) -> FloatArray:
@@ -296,21 +297,21 @@ class Service:
                 handle = await stack.enter_async_context(self.pool.use(name, deadline=deadline))
             begun = loop.time()
             with tracing.span("tokenize", record):
-                prompts = await self.pool.prompts(handle, parsed)
+                parts = await self.pool.prompts(handle, parsed)
             self.metrics.tokenize_seconds.observe(loop.time() - begun)
             with tracing.span("score", record):
-                answer = await self.scheduler.score(handle, prompts, deadline=deadline)
+                answer = await self.scheduler.score(handle, parts.prompts, deadline=deadline)
         self._told(record, answer)
-        return _Scored(handle.name, prompts, answer)
+        return _Scored(handle.name, parts, answer)
 
     async def _render(
         self, record: Record, dialect: Dialect, parsed: RerankRequest, scored: _Scored
     ) -> bytes:
-        prompts, answer = scored.prompts, scored.answer
+        parts, answer = scored.parts, scored.answer
         with tracing.span("render", record):
             made = await self._workers.run(
                 answering.is_slow(parsed),
-                lambda: answering.render(dialect, parsed, prompts, answer, record.id, scored.model),
+                lambda: answering.render(dialect, parsed, parts, answer, record.id, scored.model),
             )
         self._count(record, scored)
         return made
@@ -320,10 +321,10 @@ class Service:
         record.line.ms["infer"] = round(answer.inference_seconds * 1e3, 2)
 
     def _count(self, record: Record, scored: _Scored) -> None:
-        prompts, line = scored.prompts, record.line
-        tokens, cut = sum(len(prompt) for prompt in prompts), sum(prompt.truncated for prompt in prompts)
+        parts, line = scored.parts, record.line
+        tokens, cut = sum(map(len, parts.prompts)), len(parts.cut)
         line.tokens, line.truncated = (line.tokens or 0) + tokens, (line.truncated or 0) + cut
-        self.metrics.answered(scored.model, len(prompts), tokens, tokens - scored.answer.tokens, cut)
+        self.metrics.answered(scored.model, len({*parts.owners}), tokens, tokens - scored.answer.tokens, cut)
 
     def _now(self) -> Now:
         queue = self.scheduler.snapshot()

@@ -97,6 +97,8 @@ def _result(request: RerankRequest, scored: Scored) -> dict[str, Any]:
         row["document"] = returned[scored.index]
     if scored.truncated:
         row["truncated"] = True
+    if scored.passage is not None:
+        row["passage"] = [*scored.passage]
     return row
 
 

@@ -16,14 +16,13 @@ from yesrank.serve.dialects.fields import Fields
 SHARED = frozenset({
     "model", "dialect", "as_text", "instruction", "instruct", "chat_template_kwargs", "prefix", "suffix", "truncate",
     "truncation", "truncation_direction", "truncation_side", "max_tokens_per_doc", "max_doc_length",
-    "max_tokens_per_query", "max_query_length", "truncate_prompt_tokens", "max_length",
+    "max_tokens_per_query", "max_query_length", "truncate_prompt_tokens", "max_length", "long", "max_chunks_per_doc",
 })  # fmt: skip
 """Read in all shapes."""
 SCORES = frozenset({"raw_scores", "use_activation", "activation", "softmax"})
 """Read where an answer holds scores: NVIDIA's holds logits."""
 WITHOUT_EFFECT = {
     "priority": "requests take turns by what they cost",
-    "max_chunks_per_doc": "documents are not read in chunks",
     "encoding_format": "scores are numbers",
     "embed_dtype": "scores are numbers",
     "endianness": "scores are numbers",

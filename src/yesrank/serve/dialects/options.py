@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from yesrank.errors import InputError
+from yesrank.models.windows import BEST, CUT, check_long
 from yesrank.prompt import EMPTY_INSTRUCTION, is_blank
 from yesrank.serve.dialects import fields as read
 from yesrank.serve.dialects import names
@@ -31,6 +32,7 @@ def shared(body: Fields, own: Iterable[str], *, scores: bool = True) -> dict[str
         "max_query_tokens": _least(body, "max_tokens_per_query", "max_query_length"),
         "max_length": _least(body, "max_length", "truncate_prompt_tokens"),
         "truncate": truncate(body),
+        **_long(body),
         "as_text": read.flag(body, "as_text") or False,
     }
 
@@ -67,6 +69,15 @@ def threshold(body: Fields) -> float | None:
     if len(given) > 1:
         raise InputError(THRESHOLDS[0], "is given twice, and differs", f"give {THRESHOLDS[0]} alone")
     return next(iter(given), None)
+
+
+def _long(body: Fields) -> dict[str, Any]:
+    """What is done with a document that does not fit. Cohere's max_chunks_per_doc: so many windows at most."""
+    most = read.at_most(body, "max_chunks_per_doc")
+    word = read.string(body, "long")
+    long = (CUT if most in (None, 1) else BEST) if word is None else word
+    check_long(long, most)
+    return {"long": long, "max_passages": most}
 
 
 def _least(body: Fields, *limits: str) -> int | None:

@@ -14,6 +14,7 @@ from yesrank.manifest import FILE
 from yesrank.models.embedder import Embedder
 from yesrank.models.folder import own_template_of
 from yesrank.models.reranker import Reranker
+from yesrank.models.windows import Windows, whole
 from yesrank.prompt import Template
 from yesrank.serve.watch.observe import State
 from yesrank.templates import template_of
@@ -75,6 +76,19 @@ class Scorer(Protocol):
     ) -> list[Prompt]:
         """Text to token ids, each text as it is. Raises InputError."""
 
+    def windows(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        instruction: str | None = None,
+        max_document_tokens: int | None = None,
+        max_length: int | None = None,
+        max_query_tokens: int | None = None,
+        most: int | None = None,
+    ) -> Windows:
+        """The same, with documents that are too long in windows. Raises InputError."""
+
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """float32 [N], unchecked. Raises EngineError."""
 
@@ -118,6 +132,10 @@ class EmbeddingScorer:
     def prompts(self, query: str, documents: Sequence[str], **_: object) -> list[Prompt]:
         """The documents alone: for the probe and the self-test."""
         return self.embedder.prompts(documents, self.embedder.frame_for("document"))
+
+    def windows(self, query: str, documents: Sequence[str], **_: object) -> Windows:
+        """Never asked for: texts that become vectors are not judged in parts."""
+        return whole(self.prompts(query, documents))
 
     def logits(self, prompts: Sequence[Prompt]) -> FloatArray:
         """Hidden states, float32 [N, D], unchecked. Raises EngineError."""

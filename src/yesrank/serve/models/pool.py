@@ -12,6 +12,7 @@ from typing import Self
 
 from yesrank.errors import ModelError, ModelNotFound
 from yesrank.models.folder import builtin_folder
+from yesrank.models.windows import Windows
 from yesrank.serve.models.failure import folder_marks
 from yesrank.serve.models.handle import Handle, ModelSpec, Opener, RerankerOpener
 from yesrank.serve.models.keeper import Keeper, Means
@@ -21,7 +22,7 @@ from yesrank.serve.models.tokenizing import tokenize
 from yesrank.serve.queue.scheduler import Scheduler
 from yesrank.serve.requests import RerankRequest
 from yesrank.serve.watch.observe import Observer, Silent, State
-from yesrank.types import EngineInfo, Prompt
+from yesrank.types import EngineInfo
 
 __all__ = ["Handle", "ModelSpec", "ModelStatus", "Pool", "PoolOptions", "self_test"]
 
@@ -132,8 +133,8 @@ class Pool:
         """
         await self._keeper(name).unload()
 
-    async def prompts(self, handle: Handle, request: RerankRequest) -> list[Prompt]:
-        """The request's texts as token ids, one prompt a document, in order. Raises InputError, see tokenize."""
+    async def prompts(self, handle: Handle, request: RerankRequest) -> Windows:
+        """The request's texts as token ids, a prompt or several a document, in order. Raises as tokenize."""
         if handle.scorer is not None:
             return await tokenize(handle.scorer, request, self._tokenizers)
         async with self.use(handle.name):  # its engine broke, and is being replaced

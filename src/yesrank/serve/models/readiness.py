@@ -54,7 +54,7 @@ class Readiness:
         try:
             async with self._pool.use() as handle:
                 prompts = await self._pool.prompts(handle, _PAIR)
-                answer = await self._scheduler.score(handle, prompts)
+                answer = await self._scheduler.score(handle, prompts.prompts)
         except ServerError as error:
             self._reason = f"the default model is not ready: {error.message}"
             return

@@ -4,18 +4,19 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from itertools import groupby
+from typing import Any
 
 from yesrank.errors import InputError, TooLong
+from yesrank.models.windows import BEST, Windows, joined, whole
 from yesrank.serve.models.handle import Scorer
 from yesrank.serve.requests import RerankRequest
-from yesrank.types import Prompt
 
 # a chunk is one job of the thread pool, so that large requests let others in between
 _CHUNK_DOCUMENTS, _CHUNK_CHARACTERS = 256, 250_000  # of the latter a document may have more
 
 
-async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -> list[Prompt]:
-    """One prompt a document, in order.
+async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -> Windows:
+    """One prompt a document, in order; or windows of those that are too long, where the request asks for them.
 
     Raises InputError: for a query that leaves no room, for documents[i] that does not fit where request.truncate is
     False, for as many queries as neither one nor the documents.
@@ -24,10 +25,10 @@ async def tokenize(scorer: Scorer, request: RerankRequest, executor: Executor) -
     if len(queries) not in (1, len(documents)):
         raise InputError("queries", f"there are {len(queries)} for {len(documents)} documents")
     loop = asyncio.get_running_loop()
-    prompts: list[Prompt] = []
+    parts: list[Windows] = []
     for begin, end in _chunks(documents):
-        prompts += await loop.run_in_executor(executor, _chunk, scorer, request, begin, end)
-    return prompts
+        parts += await loop.run_in_executor(executor, _chunk, scorer, request, begin, end)
+    return joined(parts)
 
 
 def _chunks(documents: tuple[str, ...]) -> Iterator[tuple[int, int]]:
@@ -41,19 +42,22 @@ def _chunks(documents: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     yield begin, len(documents)
 
 
-def _chunk(scorer: Scorer, request: RerankRequest, begin: int, end: int) -> list[Prompt]:
-    prompts: list[Prompt] = []
+def _chunk(scorer: Scorer, request: RerankRequest, begin: int, end: int) -> list[Windows]:
+    parts: list[Windows] = []
     for query, instruction, first, last in _runs(request, begin, end):
-        prompts += scorer.prompts(
-            query,
-            request.documents[first:last],
-            instruction=instruction,
-            max_document_tokens=request.max_tokens_per_doc,
+        limits: dict[str, Any] = {
+            "instruction": instruction,
+            "max_document_tokens": request.max_tokens_per_doc,
             **_limits(request),
-        )
-    if not request.truncate:
-        _check_whole(prompts, begin)
-    return prompts
+        }
+        documents = request.documents[first:last]
+        if request.long == BEST:
+            parts.append(scorer.windows(query, documents, most=request.max_passages, **limits))
+        else:
+            parts.append(whole(scorer.prompts(query, documents, **limits)))
+        if not request.truncate:
+            _check_whole(parts[-1], first)
+    return parts
 
 
 def _runs(request: RerankRequest, begin: int, end: int) -> Iterator[tuple[str, str | None, int, int]]:
@@ -74,11 +78,10 @@ def _limits(request: RerankRequest) -> dict[str, int]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def _check_whole(prompts: list[Prompt], begin: int) -> None:
-    for index, prompt in enumerate(prompts, begin):
-        if prompt.truncated:
-            raise TooLong(
-                f"documents[{index}]",
-                "is longer than the model or the request's limit takes, and truncation is switched off",
-                "shorten the document, or allow truncation",
-            )
+def _check_whole(part: Windows, first: int) -> None:
+    for index in sorted(part.cut):
+        raise TooLong(
+            f"documents[{first + index}]",
+            "is longer than the model or the request's limit takes, and truncation is switched off",
+            "shorten the document, or allow truncation",
+        )
