@@ -75,6 +75,13 @@ ENVIRONMENTS = {
         "llama-index-postprocessor-nvidia-rerank==0.7.0",
     ),
     "generators": ("openapi-python-client==0.29.1", "ruff==0.17.5"),
+    "embeddings": (
+        "cohere==7.3.1",
+        "huggingface-hub==2.4.0",
+        "langchain-openai==1.7.4",
+        "openai==3.57.0",
+        "voyageai==0.5.0",
+    ),
     "integrations": (  # what yesrank.integrations has classes for, and yesrank's own dependencies
         "haystack-ai==3.4.0",
         "langchain-classic==1.0.8",

@@ -161,6 +161,7 @@ def test_sentence_transformers_runs_our_openvino_folder(source: Make, tmp_path: 
 
 
 def test_sentence_transformers_runs_our_onnx_folder(source: Make, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
     pytest.importorskip("optimum.onnxruntime")
     convert_onnx(source(True), tmp_path / "made", variants=["fp32"])
     theirs = sentence_transformer(
