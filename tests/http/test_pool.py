@@ -354,7 +354,11 @@ def test_the_self_test_goes_through_the_scheduler() -> None:
 
 def tokens(pool: Pool, handle: Handle, **fields: object) -> "asyncio.Task[object]":
     request = RerankRequest("test", **{"queries": ("q",), "documents": ("d",), **fields})  # type: ignore[arg-type]
-    return asyncio.ensure_future(pool.prompts(handle, request))
+
+    async def prompts() -> list[Prompt]:
+        return (await pool.prompts(handle, request)).prompts
+
+    return asyncio.ensure_future(prompts())
 
 
 def test_prompts_of_one_and_of_many_queries() -> None:
@@ -389,7 +393,7 @@ def test_long_documents_are_tokenised_a_few_at_a_time() -> None:
         sizes.clear()
         request = RerankRequest("test", ("q",), tuple("x" * length for length in lengths))
         with ThreadPoolExecutor(1) as executor:
-            assert len(asyncio.run(tokenize(Scorer(), request, executor))) == len(lengths)
+            assert len(asyncio.run(tokenize(Scorer(), request, executor)).prompts) == len(lengths)
         return sizes
 
     assert jobs(*[100_000] * 5) == [[100_000] * 2, [100_000] * 2, [100_000]]

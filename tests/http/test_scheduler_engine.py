@@ -29,7 +29,7 @@ def request(seed: int, size: int) -> RerankRequest:
 
 async def client(pool: Pool, scheduler: Scheduler, asked: RerankRequest) -> FloatArray:
     async with pool.use() as model:
-        return (await scheduler.score(model, await pool.prompts(model, asked))).logits
+        return (await scheduler.score(model, (await pool.prompts(model, asked)).prompts)).logits
 
 
 def test_many_clients_get_what_a_single_thread_gets() -> None:
