@@ -223,7 +223,7 @@ def test_another_models_weights_do_not_pass(onnx_folders, sources: dict[str, Pat
     write_random_checkpoint(other, Checkpoint(other).config, seed=6)
     for variant in VARIANTS.values():
         with pytest.raises(ConversionError, match="differs from the checkpoint"):
-            checking.check(onnx_folders("tied", "full", None), Checkpoint(other), variant, "full")
+            checking.check(onnx_folders("tied", "full"), Checkpoint(other), variant, "full", None)
 
 
 def test_a_graph_that_does_not_run_does_not_pass(
