@@ -203,7 +203,7 @@ def test_ids_stand_in_the_table(fake_reranker: type[WordOverlapReranker]) -> Non
 
 def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tmp_path: Path) -> None:
     options = "--device GPU --precision f32 --template chat --max-length 99 --instruction why -n 1"
-    options += " --engine onnx --variant q4"
+    options += " --engine onnx --variant q4 --engine-option depth=3 --engine-option kind=x"
     done = invoke("rerank", "q", "d", "--model", str(tmp_path), *options.split())
     assert done.exit_code == 0
     assert fake_reranker.calls == [
@@ -213,6 +213,7 @@ def test_options_reach_the_reranker(fake_reranker: type[WordOverlapReranker], tm
             "precision": "f32",
             "engine": "onnx",
             "variant": "q4",
+            "engine_options": {"depth": 3, "kind": "x"},
             "template": "chat",
             "max_length": 99,
             "query": "q",

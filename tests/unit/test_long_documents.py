@@ -82,6 +82,13 @@ def test_tokens_are_those_of_all_windows(reranker: Reranker) -> None:
     assert long.tokens > 4 * cut.tokens
 
 
+def test_progress_counts_documents(reranker: Reranker) -> None:
+    told: list[int] = []
+    reranker.rank(QUERY, [planted(1), "Bananas.", planted(0)], long="best-passage", progress=told.append)
+    assert sum(told) == 3
+    assert min(told) >= 0
+
+
 def test_the_same_from_a_coroutine(reranker: Reranker) -> None:
     here = reranker.rank(QUERY, [planted(0.7)], long="best-passage")
     there = asyncio.run(reranker.arank(QUERY, [planted(0.7)], long="best-passage"))

@@ -320,7 +320,7 @@ class Reranker:
             parts = self.windows(job.query, job.documents, instruction=job.instruction, most=most)
         else:
             parts = windows.whole(self.prompts(job.query, job.documents, instruction=job.instruction))
-        every, _ = self.judge(parts.prompts, report)
+        every, _ = self.judge(parts.prompts, parts.by_document(report))
         best = parts.best(every)
         logits = every[best]
         scores = head.scores(logits)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yesrank.errors import InputError
-from yesrank.types import FloatArray, Prompt
+from yesrank.types import FloatArray, Progress, Prompt
 
 CUT, BEST = "cut", "best-passage"
 Span = tuple[int, int]
@@ -32,6 +32,22 @@ class Windows:
         order = np.lexsort((-np.arange(len(logits)), logits, np.array(self.owners)))
         last = np.flatnonzero(np.diff([*self.owners, -1]))
         return order[last]
+
+    def by_document(self, report: Progress | None) -> Progress | None:
+        """What an engine tells of prompts, told as documents: so many of them as the share of prompts that is done."""
+        documents = self.owners[-1] + 1 if self.owners else 0
+        if report is None or documents == len(self.prompts):
+            return report
+        prompts = told = 0
+
+        def tell(more: int) -> None:
+            nonlocal prompts, told
+            prompts += more
+            done = prompts * documents // len(self.prompts)
+            told, more = done, done - told
+            report(more)  # 0 as well: who waits may have gone, which is looked up here
+
+        return tell
 
 
 def check_long(long: str, max_passages: object) -> int | None:
