@@ -6,7 +6,6 @@ model was trained with its recipe, and scores as its owner saw it only with that
 rest is an error, as is an embedding model (see kinds), which answers nothing.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from yesrank.checkpoint import Checkpoint
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
+from yesrank.filekinds import read_json
 from yesrank.kinds import RERANKER, kind_of, refuse_other
 from yesrank.prompt import DEFAULT_INSTRUCTION, TEMPLATES, Template, frame
 from yesrank.qwen3 import is_classifier, read_config
@@ -84,7 +84,7 @@ def notes_of(checkpoint: Checkpoint, asked: Asking) -> tuple[str, ...]:
 def _modules(folder: Path) -> list[tuple[str, str]]:
     """(class name, folder) of each module of sentence-transformers, in their order; none without modules.json."""
     path = folder / "modules.json"
-    listed = _read(path)
+    listed = read_json(path)
     if listed is None:
         return []
     try:
@@ -270,19 +270,9 @@ def _origin(modules: list[tuple[str, str]], *, template: bool) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = _read(path)
+    found = read_json(path)
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} is not a JSON object", "download it again")
     return found
-
-
-def _read(path: Path) -> Any:
-    """The content of a JSON file; None where there is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", "download it again") from error

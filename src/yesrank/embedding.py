@@ -6,7 +6,6 @@ in what the tokenizer appends. A model that was trained further may have others:
 does not follow is an error.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
+from yesrank.filekinds import read_json
 from yesrank.kinds import END, INSTRUCT, appended
 from yesrank.prompt import DEFAULT_INSTRUCTION, Frame
 
@@ -131,7 +131,7 @@ def recipe_of(folder: Path) -> Recipe:
 def _check_modules(folder: Path) -> bool:
     """Whether there are modules of sentence-transformers. Raises UnsupportedModel for others than it follows."""
     path = folder / "modules.json"
-    listed = _read(path)
+    listed = read_json(path)
     if listed is None:
         return False
     try:
@@ -176,19 +176,9 @@ def _max_length(folder: Path) -> int | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = _read(path)
+    found = read_json(path)
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} is not a JSON object", _AGAIN)
     return found
-
-
-def _read(path: Path) -> Any:
-    """The content of a JSON file; None where there is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", _AGAIN) from error

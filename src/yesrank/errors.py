@@ -27,8 +27,6 @@ YesrankError                 message and, where there is one, the next step to t
 └── MissingExtra             an optional dependency that is not installed
 """
 
-from typing import Any
-
 
 class YesrankError(Exception):
     """Base of all errors here. `str(error)` is the message, followed by the hint if there is one."""
@@ -41,12 +39,12 @@ class YesrankError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """For other processes: not every error here is made from what it is shown as."""
         return _made_again, (type(self), self.args, self.__dict__)
 
 
-def _made_again(kind: type[YesrankError], args: tuple[Any, ...], state: dict[str, Any]) -> YesrankError:
+def _made_again(kind: type[YesrankError], args: tuple[object, ...], state: dict[str, object]) -> YesrankError:
     found = kind.__new__(kind, *args)
     found.__dict__.update(state)
     return found

@@ -1,7 +1,11 @@
 """What a file really is, by its first bytes, where it is not what it was taken for."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
+
+from yesrank.errors import CheckpointError
 
 POINTER = "a Git LFS pointer, not the file itself"
 PAGE = "a web page"
@@ -46,3 +50,18 @@ def in_place_of(path: Path) -> tuple[str, str] | None:
     if found == GGUF and path.suffix == ".gguf":
         return None
     return None if found is None else (found, _HINTS.get(found, "download the file again"))
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a model, UTF-8 or UTF-16 as some shells save it; None where there is none.
+
+    Raises CheckpointError, which says what the file is where it is something else.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        if found := in_place_of(path):
+            raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
+        raise CheckpointError(f"{path} cannot be read: {error}", "download it again") from error

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from yesrank.errors import CheckpointError, InputError, UnsupportedModel
+from yesrank.filekinds import read_json
 from yesrank.manifest import Manifest, read_manifest
 from yesrank.qwen3 import is_classifier
 from yesrank.tensorplaces import INDEX, SINGLE, unwrapped
@@ -142,15 +143,15 @@ def _around(processor: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _signs(folder: Path) -> Iterator[Sign]:
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if isinstance(config, dict) and config.get("architectures") == ["Qwen3Model"]:
         yield Sign(EMBEDDING, "config.json says Qwen3Model, a decoder without its output embedding")
-    modules = _json(folder / "modules.json")
+    modules = read_json(folder / "modules.json")
     for module in modules if isinstance(modules, list) else ():
         name = str(module.get("type")).rpartition(".")[2] if isinstance(module, dict) else ""
         if name in ("Pooling", "LogitScore"):
             yield Sign(EMBEDDING if name == "Pooling" else RERANKER, f"its modules.json runs {name}")
-    settings = _json(folder / "config_sentence_transformers.json")
+    settings = read_json(folder / "config_sentence_transformers.json")
     settings = settings if isinstance(settings, dict) else {}
     kind = settings.get("model_type")
     if kind in ("SentenceTransformer", "SparseEncoder", "CrossEncoder"):
@@ -198,13 +199,3 @@ def _ends_at_states(xml: Path) -> bool:
     return (
         any(f"names={name.decode()}".encode() in text for name in _STATES) and b'names="logits"' not in text
     )
-
-
-def _json(path: Path) -> Any:
-    """The content of a JSON file; None where there is none."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}", "download it again") from error

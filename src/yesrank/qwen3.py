@@ -11,7 +11,7 @@ from typing import Any
 
 from yesrank import rope
 from yesrank.errors import CheckpointError, UnsupportedModel
-from yesrank.filekinds import in_place_of
+from yesrank.filekinds import read_json
 from yesrank.rope import Yarn
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -104,18 +104,11 @@ def is_classifier(config: dict[str, Any]) -> bool:
 def read_config(folder: Path) -> dict[str, Any]:
     """folder/config.json as a dict. Raises CheckpointError where it is missing or not a JSON object."""
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())  # UTF-8, or UTF-16 as some shells save it
-    except FileNotFoundError:
+    config = read_json(path)
+    if config is None and not path.is_file():
         if (folder / GENAI).is_file():
             return _of_genai(folder / GENAI)
-        raise CheckpointError(
-            f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint"
-        ) from None
-    except (OSError, ValueError) as error:
-        if found := in_place_of(path):
-            raise CheckpointError(f"{path} is {found[0]}", found[1]) from error
-        raise CheckpointError(f"{path} cannot be read: {error}", "download config.json again") from error
+        raise CheckpointError(f"{folder} has no config.json", "give the folder of a Qwen3 checkpoint")
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} is not a JSON object", "download config.json again")
     return config

@@ -89,7 +89,7 @@ def test_a_folder_of_two_names_is_not_deleted(checkpoint_folder: Path, home: Pat
     [
         (("bad name",), InputError, "cannot be a name"),
         (("builtin",), InputError, "comes with yesrank"),
-        (("x", "--model-type", "llm"), InputError, "it ranks documents"),
+        (("x", "--model-type", "llm"), InputError, "use rerank or embedding"),
         (("x", "--engine", "ovgenai"), InputError, "'ovgenai' is not known"),
         (("x", "--weights", "int8"), InputError, "is converted already"),
         (("x", "--revision", "main"), InputError, "is a folder"),

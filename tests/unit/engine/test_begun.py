@@ -118,7 +118,7 @@ def test_a_prompt_that_is_not_named_goes(opened) -> None:
     assert len(engine._begun.owned) == 4
     engine.keep((), asked[0])
     assert engine._begun is None
-    assert len(engine._pool._free) == engine._pool._data.shape[2]
+    assert len(engine._pool._free) == engine._pool._capacity
 
 
 def test_a_piece_that_fails_leaves_the_engine_usable(opened, monkeypatch) -> None:

@@ -204,12 +204,11 @@ def _options(
     if device == "CPU":
         options["KV_CACHE_PRECISION"] = arithmetic
         options["CPU_RUNTIME_CACHE_CAPACITY"] = kernels
-    elif (
-        "KV_CACHE_PRECISION" in known
-    ):  # left to itself a GPU without matrix units rounds keys and values to int8
-        options["KV_CACHE_PRECISION"] = "f32" if arithmetic == "f32" else "f16"
         if quota() is not None:  # it knows of affinity, not of quotas; else it chooses best by itself
             options["INFERENCE_NUM_THREADS"] = threads()
+    elif "KV_CACHE_PRECISION" in known:
+        # left to itself a GPU without matrix units rounds keys and values to int8
+        options["KV_CACHE_PRECISION"] = "f32" if arithmetic == "f32" else "f16"
     if device == "CPU" or arithmetic == "f32":
         options["INFERENCE_PRECISION_HINT"] = arithmetic
     return options
