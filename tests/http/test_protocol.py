@@ -55,7 +55,7 @@ def plain() -> object:
 def test_nonsense_after_an_answer_ends_the_connection_and_no_more(
     plain: Server, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    packed = b"Content-Encoding: gzip\r\n"  # refused before the body has come
+    packed = b"Content-Encoding: br\r\n"  # refused before the body has come
     chunked = head(path, packed, b"Transfer-Encoding: chunked\r\n", length=None)
     statuses, _, closed = talk(plain, chunked, b"no length\r\n")
     assert (len(statuses), closed) == (1, True)

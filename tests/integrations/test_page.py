@@ -10,4 +10,4 @@ import doc_examples
 
 
 def test_the_examples_run() -> None:
-    assert doc_examples.run(of_projects=True) == 10
+    assert doc_examples.run(of_projects=True) == 11
