@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 BESIDE = {
+    "filekinds": {"errors"},
     "qwen3": {"rope"},
     "sources": {"tensorplaces"},
     "checkpoint": {"qwen3", "rope", "sources", "tensorplaces"},
