@@ -174,16 +174,18 @@ def test_short_requests_pay_for_a_long_query_once() -> None:
     """Where it cannot run in pieces, the first slice is owed for as its length; after it, one is half a turn."""
 
     async def main() -> None:
-        model = Remembering()
+        model, gate = Remembering(), Gate()
         limits = Limits(turn_tokens=200, turn_seconds=1e-9)
+        model.before = lambda asked: gate(asked) if len(model.calls) == 3 else None
         async with Scheduler(limits) as scheduler:
-            long = asyncio.create_task(scheduler.score(model, prompts(1, 20_000, length=8020, shared=8000)))
-            while len(model.calls) < 3:
-                await asyncio.sleep(0.001)
+            tasks = [asyncio.create_task(scheduler.score(model, prompts(1, 2000, length=8020, shared=8000)))]
+            await gate.wait()
             # all at once: in the gaps between single ones the long request may have the engine to itself
-            await asyncio.gather(*(scheduler.score(model, prompts(seed, 5)) for seed in range(2, 40)))
-            assert not long.done()
-            long.cancel()
+            tasks += [asyncio.create_task(scheduler.score(model, prompts(seed, 5))) for seed in range(2, 40)]
+            await asyncio.sleep(0.01)
+            gate.open.set()
+            await asyncio.gather(*tasks)
+        assert 1 in model.calls[-1]  # none waited for the long one's end
         assert sorted(model.computed)[-1] >= 8000
         assert (
             sorted(model.computed)[-2] <= 4 * limits.turn_tokens
@@ -202,6 +204,7 @@ class InPieces(Remembering):
         )
         self.events: list[tuple[str, object]] = []
         self.fail_pieces = 0
+        self.after_piece: Gate | None = None
 
     def keep(self, prefixes, begun=None) -> None:
         super().keep(prefixes, begun)
@@ -222,6 +225,8 @@ class InPieces(Remembering):
         self.ahead = prompt, stop, computed + stop - done
         self.events.append(("piece", stop - done))
         self.computed.append(stop - done)
+        if self.after_piece is not None:
+            self.after_piece(prompt)
         return stop - done
 
     def logits(self, asked: Sequence[Prompt]):
@@ -278,11 +283,14 @@ def test_a_query_whose_piece_fails_is_computed_whole(caplog) -> None:
 def test_a_begun_prompt_goes_with_its_request() -> None:
     async def main() -> None:
         model = InPieces()
+        model.after_piece = gate = Gate()
         async with Scheduler(Limits(turn_tokens=200, turn_seconds=1e-9)) as scheduler:
-            task = asyncio.create_task(scheduler.score(model, prompts(1, 5, length=200_000, shared=199_900)))
-            while model.ahead is None:
-                await asyncio.sleep(0.001)
+            task = asyncio.create_task(scheduler.score(model, prompts(1, 5, length=20_000, shared=19_900)))
+            await gate.wait()
+            assert model.ahead is not None
             task.cancel()
+            await asyncio.wait([task])
+            gate.open.set()
             while model.ahead is not None:
                 await asyncio.sleep(0.001)
             assert scheduler.snapshot().tokens == 0
