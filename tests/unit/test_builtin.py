@@ -42,6 +42,7 @@ def test_the_checkpoint_gives_nearly_the_same_logits() -> None:
 
 def test_convert_takes_its_name(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["convert", "builtin", str(tmp_path / "model"), "--json"])
+    assert "nothing says" not in done.stderr  # this one is known to rank
     assert done.exit_code == 0
     written = json.loads(done.stdout)["files"]
     assert written["openvino_model.bin"] == (builtin_folder() / "openvino_model.bin").stat().st_size

@@ -114,13 +114,17 @@ def convert(
     from yesrank.convert import convert as run
     from yesrank.convert import convert_onnx as run_onnx
     from yesrank.convert.subject import subject_of
-    from yesrank.kinds import kind_named
+    from yesrank.kinds import RERANKER, kind_named
+    from yesrank.models.folder import builtin_checkpoint
 
     given = {"weights": weights, "tokenizer_ir": tokenizer_ir or None, "variants": variants, "head": head}
     given |= {"template": template, "smooth": smooth or None}
     _refuse(given, format)
-    source = _path(source)
     kind = None if model_type is None else kind_named(model_type)
+    if str(source) == "builtin" and not source.exists():
+        source, kind = builtin_checkpoint(), kind or RERANKER
+    else:
+        source = _checked(source)
     subject = subject_of(source, template, kind, tokenizer=tokenizer, lora=lora)
     for line in subject.notes:
         output.note(f"note: {line}")
@@ -150,12 +154,9 @@ def convert(
     _show(target, source, format, time.perf_counter() - started, as_json=as_json)
 
 
-def _path(source: Path) -> Path:
-    from yesrank.models.folder import builtin_checkpoint
+def _checked(source: Path) -> Path:
     from yesrank.store.resolve import HUB_ID, from_address
 
-    if str(source) == "builtin" and not source.exists():
-        return builtin_checkpoint()
     there, _ = from_address(str(source))
     if HUB_ID.fullmatch(there) and not source.exists():
         raise ModelNotFound(

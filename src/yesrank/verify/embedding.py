@@ -93,13 +93,7 @@ def judge_embedder(
 ) -> ExpectedVectors:
     """The reference engine alone, whose results serve every variant of a folder. As verify.judge."""
     model = open_embedding_model(folder, sure=sure)
-    if model.kind == "checkpoint" and not converted:
-        source = source or folder
-    elif model.kind == "checkpoint":
-        raise ModelError(
-            f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
-        )
-    checkpoint = Checkpoint(source_for(model, source), decoder_only=True)
+    checkpoint = Checkpoint(source_for(model, source, converted=converted), decoder_only=True)
     batch, golden = _prompts(model, checkpoint, prompts)
     if progress is not None:
         progress(f"reference engine: {len(batch)} texts, {sum(map(len, batch))} tokens")

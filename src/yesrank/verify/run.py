@@ -137,13 +137,7 @@ def judge(
     converted: False for an engine that runs the checkpoint itself, which is then its own source.
     """
     model = open_model(folder)
-    if model.kind == "checkpoint" and not converted:
-        source = source or folder
-    elif model.kind == "checkpoint":
-        raise ModelError(
-            f"{folder} is no converted folder", f"convert it first: yesrank convert {folder} TARGET"
-        )
-    checkpoint = Checkpoint(source_for(model, source))
+    checkpoint = Checkpoint(source_for(model, source, converted=converted))
     cases = _cases(model, checkpoint, prompts)
     batch = [case.prompt for case in cases]
     answers = _answers(model, checkpoint)
@@ -260,10 +254,19 @@ def _by_layer(
     )
 
 
-def source_for(model: Folder, source: Path | None) -> Path:
-    """The checkpoint to compare a folder with. Raises ModelError where it names none that is here."""
+def source_for(model: Folder, source: Path | None, *, converted: bool) -> Path:
+    """The checkpoint to compare a folder with: itself, where an engine runs it unconverted.
+
+    Raises ModelError where the folder names none that is here, or should be converted and is not.
+    """
+    if model.kind == "checkpoint" and converted:
+        raise ModelError(
+            f"{model.path} is no converted folder", f"convert it first: yesrank convert {model.path} TARGET"
+        )
     if source is not None:
         return source
+    if model.kind == "checkpoint":
+        return model.path
     if model.manifest is not None:
         named = Path(model.manifest.source)
         own = checkpoint_folder()  # of the built-in model, which nobody has downloaded
