@@ -1,5 +1,6 @@
 """Fixtures that several test files share: tokenizers, and the stand-in for a reranker."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,15 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).parent.parent
 # the published tokenizer.json is 5 MB and not ours: tests over it run where it lies beside the repository
 REAL_TOKENIZER = ROOT.parent / "shared" / "tokenizer" / "qwen3" / "tokenizer.json"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> None:
+    """A run in the background, or under nohup, would hand on to its processes that SIGINT and SIGHUP are ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
